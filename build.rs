@@ -1,0 +1,5 @@
+//! Rebuilds the list of migrations when one is added.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+}

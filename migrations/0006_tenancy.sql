@@ -1,0 +1,48 @@
+-- Teams and their API keys. A key is shown once; what is stored can't be turned back into it.
+set local role longshore_owner;
+
+create table longshore.teams (
+  team_id uuid primary key default gen_random_uuid(),
+  name text not null unique check (length(btrim(name)) between 1 and 100),
+  created_at timestamptz not null default now()
+);
+call longshore.protect('longshore.teams', 'select');
+grant insert on longshore.teams to longshore_operator;
+create policy operate on longshore.teams for insert to longshore_operator with check (true);
+
+-- The house's own team: owner of maintenance jobs.
+alter table longshore.teams no force row level security;
+insert into longshore.teams (team_id, name) values ('00000000-0000-0000-0000-000000000001', 'longshore');
+alter table longshore.teams force row level security;
+
+create table longshore.api_keys (
+  team_id uuid not null references longshore.teams,
+  key_id text not null check (key_id ~ '^[a-z0-9]{12}$'),
+  name text not null,
+  digest bytea not null,                 -- SHA-256 of the secret part
+  scopes text[] not null default '{enqueue,read,cancel}',
+  created_at timestamptz not null default now(),
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  last_used_on date,
+  primary key (team_id, key_id)
+);
+create unique index api_keys_id on longshore.api_keys (key_id);
+comment on index longshore.api_keys_id is 'Not led by team_id: the key id is how the team is found.';
+call longshore.protect('longshore.api_keys', 'select');
+grant insert, update on longshore.api_keys to longshore_operator;
+create policy operate on longshore.api_keys to longshore_operator using (true) with check (true);
+grant select on longshore.api_keys to longshore_engine;
+
+reset role;
+set local role longshore_engine;
+
+-- Finds the key that a credential names, before any team is known: the one door through which a request gets its team.
+create function queue.find_key(wanted text, out team_id uuid, out digest bytea, out scopes text[])
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select k.team_id, k.digest, k.scopes from longshore.api_keys k
+  where k.key_id = wanted and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+$$;
+grant execute on function queue.find_key(text) to longshore_api;
+
+reset role;

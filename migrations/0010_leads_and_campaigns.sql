@@ -1,0 +1,90 @@
+-- Leads, campaigns, and who is enrolled in what. A lead is in at most one running sequence: the index says so.
+set local role longshore_owner;
+
+create table longshore.leads (
+  team_id uuid not null references longshore.teams,
+  lead_id bigint generated always as identity,
+  phone text check (phone ~ '^\+[1-9][0-9]{6,14}$'),  -- E.164
+  email text,
+  first_name text,
+  last_name text,
+  company text,
+  domain text,
+  city text,
+  state char(2),                          -- US postal code of the state
+  zip text,
+  tags text[] not null default '{}',
+  engagement text not null default 'medium' check (engagement in ('high', 'medium', 'low')),
+  file_id bigint,                         -- the ingested file it came from
+  file_row bigint,                        -- its record in that file, counted from 1
+  stopped_at timestamptz,                 -- said stop to this team by any channel
+  created_at timestamptz not null default now(),
+  primary key (team_id, lead_id)
+);
+-- The same person twice in one team is one lead.
+create unique index leads_phone on longshore.leads (team_id, phone);
+call longshore.protect('longshore.leads', 'select, insert, update');
+
+create table longshore.campaigns (
+  team_id uuid not null references longshore.teams,
+  campaign_id bigint generated always as identity,
+  name text not null check (length(btrim(name)) between 1 and 200),
+  state text not null default 'draft' check (state in ('draft', 'scheduled', 'active', 'paused', 'completed', 'stopped')),
+  sender text not null check (sender ~ '^\+[1-9][0-9]{6,14}$'),
+  target_tags text[] not null default '{}',          -- a lead matches with any of them; none given: every lead
+  engagement text[] not null check (cardinality(engagement) > 0 and engagement <@ array['high', 'medium', 'low']),
+  created_at timestamptz not null default now(),
+  activated_at timestamptz,
+  changed_at timestamptz not null default now(),
+  primary key (team_id, campaign_id),
+  unique (team_id, name)
+);
+call longshore.protect('longshore.campaigns', 'select, insert, update');
+
+create table longshore.campaign_steps (
+  team_id uuid not null,
+  campaign_id bigint not null,
+  step smallint not null check (step between 1 and 3),
+  delay_minutes integer not null check (delay_minutes >= 0),
+  template text not null check (length(template) between 1 and 1600),
+  primary key (team_id, campaign_id, step),
+  foreign key (team_id, campaign_id) references longshore.campaigns
+);
+call longshore.protect('longshore.campaign_steps', 'select, insert');
+
+create table longshore.enrollments (
+  team_id uuid not null,
+  campaign_id bigint not null,
+  lead_id bigint not null,
+  state text not null default 'running' check (state in ('running', 'completed', 'stopped')),
+  next_step smallint,                     -- null when no step is left
+  next_due_at timestamptz,
+  run_job bigint not null,                -- the enroll_batch job that enrolled it
+  enrolled_at timestamptz not null default now(),
+  primary key (team_id, campaign_id, lead_id),
+  foreign key (team_id, campaign_id) references longshore.campaigns,
+  foreign key (team_id, lead_id) references longshore.leads,
+  check ((next_step is null) = (next_due_at is null))
+);
+create unique index enrollments_one_running on longshore.enrollments (team_id, lead_id) where state = 'running';
+create index enrollments_due on longshore.enrollments (team_id, campaign_id, next_due_at) where state = 'running' and next_due_at is not null;
+call longshore.protect('longshore.enrollments', 'select, insert, update');
+
+-- What one enrollment run did, counted as it went.
+create table longshore.enrollment_runs (
+  team_id uuid not null,
+  job_id bigint not null,
+  campaign_id bigint not null,
+  attempted bigint not null default 0,
+  enrolled bigint not null default 0,
+  skipped_running bigint not null default 0,      -- in another running sequence
+  skipped_ineligible bigint not null default 0,   -- no phone, stopped, suppressed
+  errors bigint not null default 0,
+  started_at timestamptz not null default now(),
+  ended_at timestamptz,
+  primary key (team_id, job_id),
+  foreign key (team_id, campaign_id) references longshore.campaigns
+);
+call longshore.protect('longshore.enrollment_runs', 'select, insert, update');
+
+reset role;

@@ -1,0 +1,3 @@
+//! The local stack: everything a newcomer or a test needs that is not ours to ship.
+
+pub mod postgres;

@@ -1,0 +1,11 @@
+//! Longshore: a durable job-queue worker fleet on Postgres for multi-tenant sales outreach.
+//!
+//! `workers/` (the crate `longshore-workers`) says what each job does; this crate decides when, where and for whom it
+//! runs. `docs/ARCHITECTURE.md` has the map.
+
+#[cfg(feature = "dev")]
+pub mod dev;
+pub mod queue;
+pub mod store;
+
+pub use longshore_workers as workers;

@@ -1,0 +1,5 @@
+//! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
+
+pub mod jobs;
+pub mod migrate;
+pub mod processes;

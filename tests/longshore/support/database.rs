@@ -1,0 +1,93 @@
+//! One cluster a test run, started by the first test that asks, gone with the process; one database a test.
+
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use longshore::{
+    dev::postgres::{Cluster, Options},
+    store,
+    workers::{
+        db::{self, PoolSize},
+        ids::TeamId,
+    },
+};
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+static TEMPLATE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// The run's cluster. Its data is of no value, so it does not wait for the disk; fault tests that need a durable one
+/// start their own.
+pub fn cluster() -> &'static Cluster {
+    CLUSTER.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("longshore-test-{}", std::process::id()));
+        let settings =
+            ["fsync=off", "full_page_writes=off", "max_connections=400", "shared_buffers=256MB", "log_min_messages=error"];
+        Cluster::start(Options { folder, temporary: true, settings: settings.map(str::to_owned).to_vec() })
+            .expect("a cluster for the tests")
+    })
+}
+
+/// A database of this test's own, migrated.
+pub struct TestDb {
+    name: String,
+    /// As the superuser, past every policy: for arranging and checking.
+    pub admin: PgPool,
+}
+
+impl TestDb {
+    /// Cloned from a template that is migrated once a run.
+    pub async fn new() -> Self {
+        let cluster = cluster();
+        TEMPLATE
+            .get_or_init(|| async {
+                let mut conn = connect(&cluster.url("postgres", "postgres")).await;
+                sqlx::raw_sql("create database longshore_template").execute(&mut conn).await.expect("the template");
+                let mut conn = connect(&cluster.url("postgres", "longshore_template")).await;
+                store::migrate::run(&mut conn).await.expect("the migrations");
+            })
+            .await;
+        let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut conn = connect(&cluster.url("postgres", "postgres")).await;
+        let create = format!("create database {name} template longshore_template");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut conn).await.expect("a database");
+        let admin = pool(&cluster.url("postgres", &name), 5);
+        Self { name, admin }
+    }
+
+    /// The address of this database as a role of the house (`worker` for `longshore_worker`).
+    pub fn url(&self, role: &str) -> String {
+        cluster().url(&format!("longshore_{role}"), &self.name)
+    }
+
+    /// The address as the superuser.
+    pub fn admin_url(&self) -> String {
+        cluster().url("postgres", &self.name)
+    }
+
+    /// A guarded pool as a role of the house.
+    pub fn pool(&self, role: &str) -> PgPool {
+        pool(&self.url(role), 10)
+    }
+
+    /// Creates a team.
+    pub async fn team(&self, name: &str) -> TeamId {
+        let id = sqlx::query_scalar("insert into longshore.teams (name) values ($1) returning team_id");
+        TeamId(id.bind(name).fetch_one(&self.admin).await.expect("a team"))
+    }
+}
+
+fn pool(url: &str, connections: u32) -> PgPool {
+    let options: PgConnectOptions = url.parse().expect("an address");
+    db::guarded_pool(options, PoolSize { connections, acquire_timeout: Duration::from_secs(20) })
+}
+
+async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.expect("a connection")
+}

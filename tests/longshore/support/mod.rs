@@ -1,0 +1,11 @@
+//! What the tests share: a cluster of our own, a database a test, and a way to run one job at a time.
+
+#![allow(dead_code, unused_imports, reason = "each test uses its own part")]
+
+pub mod database;
+pub mod services;
+pub mod stepper;
+
+pub use database::TestDb;
+pub use services::services;
+pub use stepper::Stepper;

@@ -1,0 +1,86 @@
+//! Services for a test: a chosen clock, seeded randomness, and vendors that answer only where a test says so.
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, TimeZone as _, Utc};
+use longshore::workers::{
+    clock::{SeededRandom, TestClock},
+    ctx::Services,
+    datalake::object_store::{Created, ObjectStore, StoreError},
+    enrichment::provider::{PersonFound, PersonProvider, PersonQuery},
+    messages::gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
+    rules::Rules,
+    vendors::{VendorError, Vendors},
+};
+
+use super::TestDb;
+
+/// Tuesday, 18:00 UTC: early afternoon or late morning all over the continental United States.
+pub fn noon() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 17, 18, 0, 0).single().expect("a moment")
+}
+
+/// Services whose vendors refuse every call: replace what the test needs.
+pub fn services(db: &TestDb) -> Services {
+    Services {
+        pool: db.pool("worker"),
+        clock: Arc::new(TestClock::at(noon())),
+        random: Arc::new(SeededRandom::new(1)),
+        vendors: Vendors { sms: Arc::new(Nobody), people: Arc::new(Nobody) },
+        objects: Arc::new(Nobody),
+        rules: Rules::default(),
+    }
+}
+
+struct Nobody;
+
+fn not_expected() -> VendorError {
+    VendorError::Config { vendor: "test", code: 0, reason: "this test expects no vendor call".into() }
+}
+
+#[async_trait]
+impl SmsGateway for Nobody {
+    async fn send(&self, _: &OutboundSms) -> Result<Accepted, VendorError> {
+        Err(not_expected())
+    }
+
+    async fn find(&self, _: &OutboundSms, _: DateTime<Utc>) -> Result<Reconciled, VendorError> {
+        Err(not_expected())
+    }
+}
+
+#[async_trait]
+impl PersonProvider for Nobody {
+    fn name(&self) -> &'static str {
+        "nobody"
+    }
+
+    fn quote(&self, _: &PersonQuery) -> i64 {
+        1
+    }
+
+    async fn find(&self, _: &PersonQuery) -> Result<PersonFound, VendorError> {
+        Err(not_expected())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Nobody {
+    async fn create(&self, _: &str, _: &Path, _: [u8; 32]) -> Result<Created, StoreError> {
+        Err(StoreError::Unavailable("this test expects no object store".into()))
+    }
+
+    async fn size(&self, key: &str) -> Result<u64, StoreError> {
+        Err(StoreError::NotFound(key.into()))
+    }
+
+    async fn read(&self, key: &str, _: u64, _: u64) -> Result<Bytes, StoreError> {
+        Err(StoreError::NotFound(key.into()))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

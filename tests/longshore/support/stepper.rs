@@ -1,0 +1,114 @@
+//! A worker driven by hand: each job is claimed, run and settled when the test says so, by the code the fleet uses.
+
+use std::sync::Arc;
+
+use longshore::{
+    queue::{
+        execute::{Claimed, execute},
+        settle::{StopCause, Verdict},
+    },
+    store::{
+        jobs::{self, Settled},
+        processes::{self, Process},
+    },
+    workers::{
+        ctx::Services,
+        db,
+        enqueue::{self, Options},
+        ids::{JobId, TeamId},
+        job::Job,
+        registry::Registry,
+    },
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::TestDb;
+
+/// A worker driven by hand.
+pub struct Stepper {
+    /// Its place in the fleet.
+    pub boot: Uuid,
+    registry: Arc<Registry>,
+    services: Arc<Services>,
+    engine: PgPool,
+}
+
+impl Stepper {
+    /// Enters the fleet with `registry`'s kinds. `services.pool` should be `db.pool("worker")`.
+    pub async fn new(db: &TestDb, registry: Registry, services: Services) -> Self {
+        let boot = Uuid::new_v4();
+        let engine = db.pool("worker");
+        let mut conn = engine.acquire().await.expect("a connection");
+        jobs::register(&mut conn, &registry).await.expect("the kinds");
+        let queues: Vec<String> = registry.queues().into_iter().map(str::to_owned).collect();
+        let process = Process { boot, role: "worker", host: "test", pid: 1, build: "test", queues: &queues, slots: 10 };
+        processes::enter(&mut conn, &process, std::time::Duration::from_secs(600)).await.expect("a place in the fleet");
+        drop(conn);
+        Self { boot, registry: Arc::new(registry), services: Arc::new(services), engine }
+    }
+
+    /// Enqueues a job for a team.
+    pub async fn enqueue<J: Job>(&self, team: TeamId, job: &J) -> JobId {
+        let mut tx = db::begin_as(&self.services.pool, team).await.expect("a transaction");
+        let enqueued = enqueue::one(&mut tx, team, job, Options::default()).await.expect("an accepted job");
+        tx.commit().await.expect("a commit");
+        enqueued.job
+    }
+
+    /// Claims up to `slots` jobs of a queue.
+    pub async fn claim(&self, queue: &str, slots: i32) -> Vec<Claimed> {
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        let kinds = self.registry.names_in(queue);
+        jobs::claim(&mut conn, self.boot, queue, slots, Uuid::nil(), &kinds).await.expect("a claim")
+    }
+
+    /// Runs a claimed job to its verdict, without recording it.
+    pub async fn run(&self, job: Claimed) -> Verdict {
+        let kind = self.registry.get(&job.claim.kind).expect("a known kind");
+        execute(kind, job, self.services.clone(), CancellationToken::new(), || StopCause::None).await
+    }
+
+    /// Records a verdict; false when it was fenced.
+    pub async fn settle(&self, job: &Claimed, verdict: Verdict) -> bool {
+        if verdict == Verdict::Nothing {
+            return true;
+        }
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        let settled = [Settled { job: job.claim.job, fence: job.claim.lease.fence, verdict }];
+        !jobs::settle(&mut conn, self.boot, &settled).await.expect("a settlement").is_empty()
+    }
+
+    /// Claims and runs the next job of a queue to its end, and says what became of it; `None` when nothing is ready.
+    pub async fn next(&self, queue: &str) -> Option<(JobId, Verdict)> {
+        let job = self.claim(queue, 1).await.pop()?;
+        let verdict = self.run(job.clone()).await;
+        self.settle(&job, verdict.clone()).await;
+        Some((job.claim.job, verdict))
+    }
+
+    /// Runs a queue until nothing is ready, scheduled jobs that are due included. Returns what became of each run.
+    pub async fn drain(&self, queue: &str) -> Vec<(JobId, Verdict)> {
+        let mut all = Vec::new();
+        loop {
+            self.promote().await;
+            let Some(one) = self.next(queue).await else { return all };
+            all.push(one);
+        }
+    }
+
+    /// Makes due scheduled jobs ready.
+    pub async fn promote(&self) -> i32 {
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        jobs::promote(&mut conn, 10_000).await.expect("a promotion")
+    }
+
+    /// Makes every scheduled job due now, as if its time had come.
+    pub async fn let_time_pass(&self, db: &TestDb) {
+        sqlx::query("update queue.scheduled set run_at = now() where run_at < 'infinity'")
+            .execute(&db.admin)
+            .await
+            .expect("an update");
+    }
+}

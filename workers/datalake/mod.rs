@@ -1,0 +1,3 @@
+//! Datalake: files in, rows out, each once.
+
+pub mod object_store;

@@ -1,0 +1,86 @@
+//! The ids that travel between modules: a wrong kind of id does not compile, and a log line explains itself.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// A tenant. It comes from a credential, never from a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct TeamId(pub Uuid);
+
+impl TeamId {
+    /// The house's own team, owner of maintenance jobs (migration 0006).
+    pub const HOUSE: Self = Self(Uuid::from_u128(1));
+}
+
+impl fmt::Display for TeamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for TeamId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// A job. Written `job_123` for people and over HTTP, a `bigint` in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct JobId(pub i64);
+
+/// What is wrong with a text that should have named a job.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a job id; one looks like job_123")]
+pub struct InvalidJobId(String);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "job_{}", self.0)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = InvalidJobId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits = text.strip_prefix("job_").unwrap_or(text);
+        let sound = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        match digits.parse() {
+            Ok(id) if sound => Ok(Self(id)),
+            _ => Err(InvalidJobId(text.chars().take(64).collect())),
+        }
+    }
+}
+
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for JobId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_id_is_read_with_and_without_its_prefix() {
+        assert_eq!("job_12".parse::<JobId>().ok(), Some(JobId(12)));
+        assert_eq!("12".parse::<JobId>().ok(), Some(JobId(12)));
+        for wrong in ["", "job_", "-1", "+1", "job_x", "99999999999999999999"] {
+            assert!(wrong.parse::<JobId>().is_err(), "{wrong:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The list of kinds a build knows, with their types erased: what claims, HTTP, SQL and the command line read.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    ctx::Ctx,
+    job::{Invalid, Job, OrDead, Outcome, RetryPolicy},
+};
+
+type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// One kind, its type erased.
+pub struct Kind {
+    /// The stored name.
+    pub name: &'static str,
+    /// The version of its payload.
+    pub version: i16,
+    /// The queue it runs in.
+    pub queue: &'static str,
+    /// Earlier names.
+    pub aliases: &'static [&'static str],
+    /// 0 first, 9 last.
+    pub priority: i16,
+    /// How it is tried again.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// The most credits one run can cost.
+    pub price: i64,
+    /// JSON Schema of the payload.
+    pub schema: Value,
+    check: fn(Value) -> Result<(), Invalid>,
+    run: fn(i16, Value, Ctx) -> Running,
+}
+
+impl Kind {
+    fn of<J: Job>() -> Self {
+        Self {
+            name: J::KIND,
+            version: J::VERSION,
+            queue: J::QUEUE,
+            aliases: J::ALIASES,
+            priority: J::PRIORITY,
+            retry: J::RETRY,
+            timeout: J::TIMEOUT,
+            price: J::PRICE,
+            schema: schemars::schema_for!(J).to_value(),
+            check: |payload| parse::<J>(payload).map(drop),
+            run: |version, payload, ctx| {
+                Box::pin(async move {
+                    let payload = J::upcast(version, payload).or_dead()?;
+                    let job = parse::<J>(payload).or_dead()?;
+                    job.run(&ctx).await
+                })
+            },
+        }
+    }
+
+    /// Refuses a payload that could never run, naming the field.
+    pub fn check(&self, payload: Value) -> Result<(), Invalid> {
+        (self.check)(payload)
+    }
+
+    /// Decodes a payload of `version` and runs it.
+    pub fn run(&self, version: i16, payload: Value, ctx: Ctx) -> impl Future<Output = Outcome> + Send + 'static {
+        (self.run)(version, payload, ctx)
+    }
+
+    /// The form in which `queue.register` takes a kind.
+    pub fn announcement(&self) -> Value {
+        let properties = self.schema["properties"].as_object().cloned().unwrap_or_default();
+        let fields: Map<String, Value> = properties.iter().map(|(name, schema)| (name.clone(), json_types(schema))).collect();
+        json!({
+            "kind": self.name,
+            "queue": self.queue,
+            "version": self.version,
+            "priority": self.priority,
+            "max_attempts": self.retry.attempts,
+            "timeout_seconds": self.timeout.as_secs_f64(),
+            "price": self.price,
+            "required": self.schema.get("required").cloned().unwrap_or_else(|| json!([])),
+            "fields": fields,
+            "schema": self.schema,
+            "aliases": self.aliases,
+        })
+    }
+}
+
+fn parse<J: Job>(payload: Value) -> Result<J, Invalid> {
+    let job: J = serde_json::from_value(payload).map_err(|e| Invalid::new("payload", e.to_string()))?;
+    job.check()?;
+    Ok(job)
+}
+
+/// The JSON types a field may have, as `jsonb_typeof` names them; all of them where the schema does not say.
+fn json_types(schema: &Value) -> Value {
+    let named = |name: &str| match name {
+        "integer" => "number".to_owned(),
+        other => other.to_owned(),
+    };
+    match &schema["type"] {
+        Value::String(one) => json!([named(one)]),
+        Value::Array(many) => many.iter().filter_map(Value::as_str).map(named).collect(),
+        _ => json!(["string", "number", "boolean", "object", "array", "null"]),
+    }
+}
+
+/// Every kind a build knows.
+#[derive(Default)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, Kind>,
+}
+
+impl Registry {
+    /// Knows nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a kind.
+    ///
+    /// # Panics
+    /// When two kinds share a name or an alias: a mistake in the list, found by the first test or start.
+    #[expect(clippy::panic, reason = "a wrong list of kinds must not start")]
+    pub fn add<J: Job>(mut self) -> Self {
+        for name in std::iter::once(&J::KIND).chain(J::ALIASES) {
+            if self.get(name).is_some() {
+                panic!("two kinds are called {name}");
+            }
+        }
+        self.kinds.insert(J::KIND, Kind::of::<J>());
+        self
+    }
+
+    /// The kind of that name or alias.
+    pub fn get(&self, name: &str) -> Option<&Kind> {
+        self.kinds.get(name).or_else(|| self.kinds.values().find(|kind| kind.aliases.contains(&name)))
+    }
+
+    /// All kinds, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.values()
+    }
+
+    /// The queues these kinds run in, each once, by name.
+    pub fn queues(&self) -> Vec<&'static str> {
+        let mut queues: Vec<_> = self.iter().map(|kind| kind.queue).collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues
+    }
+
+    /// Every stored name that kinds of `queue` answer to.
+    pub fn names_in(&self, queue: &str) -> Vec<String> {
+        self.iter()
+            .filter(|kind| kind.queue == queue)
+            .flat_map(|kind| std::iter::once(kind.name).chain(kind.aliases.iter().copied()))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// What `queue.register` takes.
+    pub fn announcement(&self) -> Value {
+        self.iter().map(Kind::announcement).collect()
+    }
+}

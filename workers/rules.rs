@@ -1,0 +1,8 @@
+//! What the configuration says to the job kinds: one section a family.
+
+use serde::Deserialize;
+
+/// The families' sections of the configuration.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {}

@@ -3,4 +3,6 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
 mod database;
+mod engine;
+mod faults;
 mod support;

@@ -237,14 +237,11 @@ fn initdb(binaries: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<()
 fn spawn_guarded(binaries: &Path, options: &Options, port: u16, user: Option<(u32, u32)>) -> Result<Child, PostgresError> {
     const GUARD: &str = r#"
         folder=$1; temporary=$2; shift 2
-        "$@" >>"$folder/postgres.log" 2>&1 </dev/null &
-        server=$!
-        ( wait_for=$server; while kill -0 $wait_for 2>/dev/null; do sleep 0.2; done; kill -TERM $$ 2>/dev/null ) </dev/null >/dev/null 2>&1 &
-        watcher=$!
+        ( "$@" >>"$folder/postgres.log" 2>&1 </dev/null; kill -TERM $$ 2>/dev/null ) &
         read -r _
-        kill -INT $server 2>/dev/null
-        wait $server
-        kill $watcher 2>/dev/null
+        trap '' TERM
+        kill -INT "$(head -n 1 "$folder/data/postmaster.pid")" 2>/dev/null
+        wait
         [ "$temporary" = yes ] && rm -rf "$folder"
         exit 0
     "#;

@@ -209,18 +209,26 @@ pub fn build_info(role: &'static str) {
     gauge!(BUILD.name, "version" => env!("CARGO_PKG_VERSION"), "role" => role).set(1);
 }
 
-/// Starts this worker's counters at zero, so that the first retry of a kind is seen as an increase, not as a beginning.
+/// Starts a process's counters at zero, so that the first retry of a kind is seen as an increase and not as a beginning.
+/// `queues` are those it claims from.
 pub fn start_at_zero<'a>(registry: &Registry, queues: impl IntoIterator<Item = &'a str>) {
     for queue in queues {
+        fenced(queue, 0);
         for kind in registry.iter().filter(|kind| kind.queue == queue) {
             for outcome in Verdict::NAMES {
                 counter!(FINISHED.name, "queue" => kind.queue, "kind" => kind.name, "outcome" => outcome).increment(0);
             }
         }
     }
-    for fate in ["retried", "dead"] {
-        counter!(REAPED.name, "fate" => fate).increment(0);
+    reaped(0, 0);
+    promoted(0);
+    for outcome in ["renewed", "lost", "failed"] {
+        counter!(RENEWALS.name, "outcome" => outcome).increment(0);
     }
+    for outcome in ["fired", "skipped"] {
+        counter!(TICKS.name, "outcome" => outcome).increment(0);
+    }
+    longshore_workers::telemetry::start_at_zero();
 }
 
 /// Which door a job came in by.

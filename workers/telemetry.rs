@@ -89,6 +89,14 @@ const INGESTED: Metric =
 /// The rows of the catalogue that are recorded here.
 pub const METRICS: &[Metric] = &[VENDOR_REQUESTS, VENDOR_SECONDS, SENDS, CREDITS, ENROLLED, INGESTED];
 
+/// Starts the counters whose series are known beforehand at zero.
+pub fn start_at_zero() {
+    use self::{Enrollment as E, Row as R, Send as S};
+    [S::Accepted, S::Failed, S::Unknown, S::Suppressed, S::Snoozed].into_iter().for_each(|outcome| sends(outcome, 0));
+    [E::Enrolled, E::Locked, E::Ineligible, E::Failed].into_iter().for_each(|outcome| enrollments(outcome, 0));
+    [R::Loaded, R::Duplicate, R::Rejected].into_iter().for_each(|outcome| rows(outcome, 0));
+}
+
 /// Records one call to a vendor.
 pub fn vendor_request<T>(vendor: &'static str, result: &Result<T, VendorError>, took: Duration) {
     let outcome = match result {

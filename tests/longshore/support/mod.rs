@@ -3,6 +3,9 @@
 #![allow(dead_code, unused_imports, reason = "each test uses its own part")]
 
 pub mod database;
+pub mod http;
+pub mod programs;
+pub mod prometheus;
 pub mod services;
 pub mod stepper;
 

@@ -3,5 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
 mod database;
+mod doors;
+mod new_kind;
 mod observability;
 mod support;

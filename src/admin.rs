@@ -1,7 +1,7 @@
 //! The server each role runs on its admin address: alive (`/livez`), ready (`/readyz`), seen (`/metrics`).
 //!
-//! It has no credentials and shows nothing of any team; bind it to loopback or a private network. Beside `api/` and the
-//! sandbox this is the only file that names axum.
+//! It shows nothing of any team; bind it to loopback or a private network, and give `/metrics` a token where that is not
+//! enough. Beside `api/` and the sandbox this is the only file that names axum.
 
 use std::{
     collections::BTreeMap,
@@ -18,13 +18,15 @@ use std::{
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
-    response::IntoResponse,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use longshore_workers::datalake::object_store::ObjectStore;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sqlx::PgPool;
+use subtle::ConstantTimeEq as _;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +83,8 @@ pub struct Checks {
     pub pools: Vec<(&'static str, PgPool)>,
     /// What `/metrics` answers.
     pub metrics: Metrics,
+    /// Demanded by `/metrics` as a bearer token, when set.
+    pub token: Option<SecretString>,
 }
 
 /// Serves until the returned task is aborted: also while the process drains, so that it is seen to. `addr` may name port 0;
@@ -147,11 +151,22 @@ async fn readyz(State(checks): State<Arc<Checks>>) -> impl IntoResponse {
     )
 }
 
-async fn metrics(State(checks): State<Arc<Checks>>) -> impl IntoResponse {
+async fn metrics(State(checks): State<Arc<Checks>>, headers: HeaderMap) -> Response {
+    if !admitted(checks.token.as_ref(), &headers) {
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a bearer token is needed\n").into_response();
+    }
     for (name, pool) in &checks.pools {
         telemetry::pool(name, pool.num_idle(), pool.size() as usize);
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], checks.metrics.render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], checks.metrics.render()).into_response()
+}
+
+fn admitted(token: Option<&SecretString>, headers: &HeaderMap) -> bool {
+    let Some(token) = token else { return true };
+    let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
+    let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
+    // In constant time: how long a refusal takes tells nothing of the token.
+    given.ct_eq(token.expose_secret().as_bytes()).into()
 }
 
 fn turning(pulse: &Pulse) -> Check {

@@ -123,7 +123,7 @@ async fn serve(db: &TestDb, draining: CancellationToken, pulse: Pulse, objects: 
     let database = db.pool("worker");
     let pools = vec![("tests", database.clone())];
     let deadline = Duration::from_secs(10);
-    let checks = Checks { role: "worker", pulse, database, objects, draining, deadline, pools, metrics };
+    let checks = Checks { role: "worker", pulse, database, objects, draining, deadline, pools, metrics, token: None };
     admin::serve((Ipv4Addr::LOCALHOST, 0).into(), checks).await.expect("a server").0
 }
 
@@ -196,6 +196,35 @@ async fn a_migration_changed_after_it_was_applied_is_not_ready() {
     let (status, answer) = ask(addr, "/readyz").await;
     assert_eq!(status, 503, "{answer}");
     assert!(answer["checks"]["database"]["detail"].to_string().contains("migration 2"), "{answer}");
+}
+
+#[tokio::test]
+async fn metrics_with_a_token_are_shown_to_its_bearer_only() {
+    let db = TestDb::new().await;
+    let database = db.pool("worker");
+    let checks = Checks {
+        role: "worker",
+        pulse: Pulse::new(Duration::from_secs(3600)),
+        database,
+        objects: None,
+        draining: CancellationToken::new(),
+        deadline: Duration::from_secs(10),
+        pools: Vec::new(),
+        metrics: telemetry::init_metrics().expect("metrics"),
+        token: Some("correct horse battery staple 1234".into()),
+    };
+    let addr = admin::serve((Ipv4Addr::LOCALHOST, 0).into(), checks).await.expect("a server").0;
+    for (given, expected) in [
+        (None, 401),
+        (Some("Bearer "), 401),
+        (Some("Bearer correct horse battery staple 123"), 401),
+        (Some("correct horse battery staple 1234"), 401),
+        (Some("Bearer correct horse battery staple 1234"), 200),
+    ] {
+        let (status, _) = http::get_as(addr, "/metrics", given).await.expect("an answer");
+        assert_eq!(status, expected, "{given:?}");
+    }
+    assert_eq!(ask(addr, "/livez").await.0, 200, "health needs no token");
 }
 
 #[tokio::test]

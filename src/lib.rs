@@ -3,9 +3,12 @@
 //! `workers/` (the crate `longshore-workers`) says what each job does; this crate decides when, where and for whom it
 //! runs. `docs/ARCHITECTURE.md` has the map.
 
+pub mod admin;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod queue;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;
 
 pub use longshore_workers as workers;

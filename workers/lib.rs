@@ -16,6 +16,7 @@ pub mod job;
 pub mod messages;
 pub mod registry;
 pub mod rules;
+pub mod telemetry;
 pub mod vendors;
 
 use registry::Registry;

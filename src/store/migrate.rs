@@ -16,3 +16,40 @@ pub async fn run(conn: &mut PgConnection) -> Result<(), MigrateError> {
     migrator.create_schema("longshore");
     migrator.run(conn).await
 }
+
+/// How a database stands to this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Every migration of this build is there; `newer` are of a later build, which this one bears (expand, then contract).
+    Fits {
+        /// Migrations this build does not know.
+        newer: usize,
+    },
+    /// Some are missing: `longshore migrate` first.
+    Behind {
+        /// How many.
+        missing: usize,
+    },
+    /// A migration was changed after it had been applied.
+    Differs {
+        /// Its number.
+        version: i64,
+    },
+}
+
+/// Compares a database with this build. Any role of the house may ask.
+pub async fn standing(conn: &mut PgConnection) -> Result<Standing, sqlx::Error> {
+    let applied = sqlx::query_file!("src/store/migrate/applied.sql").fetch_all(conn).await?;
+    let mut missing = 0;
+    for wanted in MIGRATOR.iter() {
+        match applied.iter().find(|had| had.version == wanted.version) {
+            None => missing += 1,
+            Some(had) if had.checksum != *wanted.checksum => return Ok(Standing::Differs { version: wanted.version }),
+            Some(_) => {}
+        }
+    }
+    if missing > 0 {
+        return Ok(Standing::Behind { missing });
+    }
+    Ok(Standing::Fits { newer: applied.len().saturating_sub(MIGRATOR.iter().count()) })
+}

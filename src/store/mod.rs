@@ -1,5 +1,6 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
+pub mod depths;
 pub mod jobs;
 pub mod migrate;
 pub mod processes;

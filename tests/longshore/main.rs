@@ -5,4 +5,7 @@
 mod database;
 mod engine;
 mod faults;
+mod doors;
+mod new_kind;
+mod observability;
 mod support;

@@ -5,6 +5,9 @@
 pub mod database;
 pub mod fleet;
 pub mod kinds;
+pub mod http;
+pub mod programs;
+pub mod prometheus;
 pub mod services;
 pub mod stepper;
 

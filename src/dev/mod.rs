@@ -1,3 +1,6 @@
 //! The local stack: everything a newcomer or a test needs that is not ours to ship.
 
+pub mod child;
+pub mod folder;
+pub mod leads_csv;
 pub mod postgres;

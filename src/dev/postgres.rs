@@ -200,6 +200,15 @@ fn postgres_user() -> Option<(u32, u32)> {
     find("postgres").or_else(|| find("nobody")).or(Some((65534, 65534)))
 }
 
+/// Whether the server's user may pass through `folder` and the folders above it.
+pub fn can_enter(folder: &Path) -> bool {
+    let Some((uid, gid)) = postgres_user() else { return true };
+    let mut enter = Command::new("/bin/sh");
+    enter.args(["-c", "cd \"$0\""]).arg(folder).current_dir("/").uid(uid).gid(gid);
+    enter.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    enter.status().is_ok_and(|status| status.success())
+}
+
 fn prepare_folders(folder: &Path, user: Option<(u32, u32)>) -> Result<(), PostgresError> {
     let prepare = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
@@ -269,7 +278,7 @@ fn spawn_guarded(binaries: &Path, options: &Options, port: u16, user: Option<(u3
         .arg("-D")
         .arg(options.folder.join("data"))
         .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-k"])
-        .arg(options.folder.join("run"));
+        .arg(socket_folder(&options.folder));
     for setting in &options.settings {
         command.args(["-c", setting]);
     }
@@ -283,6 +292,12 @@ fn spawn_guarded(binaries: &Path, options: &Options, port: u16, user: Option<(u3
         .process_group(0)
         .spawn()
         .map_err(|source| PostgresError::Spawn { program: binaries.join("postgres"), source })
+}
+
+/// Where the server's socket goes: nowhere, when the path would be longer than a socket's may be.
+fn socket_folder(folder: &Path) -> PathBuf {
+    let run = folder.join("run");
+    if run.as_os_str().len() + "/.s.PGSQL.65535.lock".len() > 107 { PathBuf::new() } else { run }
 }
 
 fn as_postgres(program: &Path, user: Option<(u32, u32)>) -> Command {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod child;
 mod config;
 mod database;
+mod folder;
 mod support;

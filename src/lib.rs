@@ -6,6 +6,7 @@
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod queue;
+pub mod scheduler;
 pub mod store;
 
 pub use longshore_workers as workers;

@@ -7,5 +7,6 @@
 pub mod dev;
 pub mod queue;
 pub mod store;
+pub mod tenancy;
 
 pub use longshore_workers as workers;

@@ -8,5 +8,6 @@ pub mod dev;
 pub mod queue;
 pub mod scheduler;
 pub mod store;
+pub mod tenancy;
 
 pub use longshore_workers as workers;

@@ -3,6 +3,8 @@
 //! `workers/` (the crate `longshore-workers`) says what each job does; this crate decides when, where and for whom it
 //! runs. `docs/ARCHITECTURE.md` has the map.
 
+pub mod cli;
+pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod queue;

@@ -8,6 +8,8 @@ pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod queue;
+pub mod scheduler;
 pub mod store;
+pub mod tenancy;
 
 pub use longshore_workers as workers;

@@ -1,5 +1,7 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
+pub mod doors;
+pub mod job_view;
 pub mod jobs;
 pub mod migrate;
 pub mod processes;

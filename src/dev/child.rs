@@ -15,6 +15,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::config::own_variables;
+
 /// How long a role may take to become ready.
 const READY: Duration = Duration::from_secs(60);
 
@@ -106,11 +108,8 @@ impl Child {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(GUARD).arg("longshore-role").arg(executable).args(&role.words);
         // What the caller's shell sets for other programs must not reach the fleet.
-        for (variable, _) in std::env::vars_os() {
-            let text = variable.to_string_lossy();
-            if text.starts_with("LONGSHORE_") || ["DATABASE_URL", "PORT"].contains(&text.as_ref()) {
-                command.env_remove(&variable);
-            }
+        for variable in own_variables() {
+            command.env_remove(variable);
         }
         let mut guard = command
             .envs(role.environment.iter().map(|(name, value)| (name, value)))

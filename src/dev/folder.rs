@@ -59,8 +59,6 @@ pub enum FolderError {
 pub struct State {
     /// Tells this stack from others on the same server.
     pub name: String,
-    /// The databases of a server of yours that this stack made itself at home in.
-    pub databases: Vec<String>,
     /// The password of this stack's logins there.
     pub password: String,
     /// A team's key, shown at each start.

@@ -5,3 +5,5 @@ pub mod job_view;
 pub mod jobs;
 pub mod migrate;
 pub mod processes;
+#[cfg(feature = "dev")]
+pub mod stack;

@@ -6,4 +6,5 @@ mod child;
 mod config;
 mod database;
 mod folder;
+mod stack_database;
 mod support;

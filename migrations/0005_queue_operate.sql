@@ -89,6 +89,18 @@ begin
     (excluded.kind, excluded.payload, excluded.cron, excluded.time_zone, excluded.missed);
 end $$;
 
+-- Stops a schedule, or lets it go on with the tick that the caller computed. False: the team has no such schedule.
+create function queue.hold_schedule(team uuid, schedule text, hold boolean, next_due_at timestamptz default null) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform queue.guard_team(team);
+  update queue.schedules s set paused_at = case when hold then coalesce(s.paused_at, now()) end,
+    next_due_at = case when not hold and s.paused_at is not null then coalesce(hold_schedule.next_due_at, s.next_due_at) else s.next_due_at end,
+    updated_at = now()
+  where s.team_id = team and s.name = schedule;
+  return found;
+end $$;
+
 -- Fires one tick: the job and the tick's row commit together, and the row's key lets it happen once.
 -- `enqueue_job` false records a tick that the schedule's policy skips. Null: another scheduler fired it.
 create function queue.tick(team uuid, schedule text, due timestamptz, next_due timestamptz, enqueue_job boolean) returns bigint
@@ -170,9 +182,18 @@ end $$;
 grant execute on function queue.replay(uuid, bigint, text, jsonb, timestamptz), queue.discard(uuid, bigint, text) to longshore_api, longshore_operator;
 grant execute on function queue.pause(text, text, text), queue.resume(text) to longshore_operator;
 grant execute on function queue.put_schedule(uuid, text, text, jsonb, text, text, text, timestamptz) to longshore_operator, longshore_scheduler, longshore_api;
+grant execute on function queue.hold_schedule(uuid, text, boolean, timestamptz) to longshore_operator, longshore_api;
 grant execute on function queue.tick(uuid, text, timestamptz, timestamptz, boolean) to longshore_scheduler;
 grant execute on function queue.measure() to longshore_scheduler;
 grant execute on function queue.tidy(integer) to longshore_scheduler;
 grant execute on function queue.census(uuid) to longshore_operator, longshore_auditor;
 
+set local role longshore_owner;
+-- Every process asks at its start whether the database is as new as its build.
+do $$
+begin
+  if to_regclass('longshore._migrations') is not null then
+    grant select on longshore._migrations to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
+  end if;
+end $$;
 reset role;

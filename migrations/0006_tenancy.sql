@@ -18,9 +18,10 @@ alter table longshore.teams force row level security;
 create table longshore.api_keys (
   team_id uuid not null references longshore.teams,
   key_id text not null check (key_id ~ '^[a-z0-9]{12}$'),
-  name text not null,
-  digest bytea not null,                 -- SHA-256 of the secret part
-  scopes text[] not null default '{enqueue,read,cancel}',
+  name text not null check (length(btrim(name)) between 1 and 100),
+  digest bytea not null check (length(digest) = 32), -- SHA-256 of the secret part
+  scopes text[] not null check (cardinality(scopes) > 0
+    and scopes <@ array['enqueue', 'read', 'cancel', 'dead', 'campaigns', 'lake', 'admin']),
   created_at timestamptz not null default now(),
   expires_at timestamptz,
   revoked_at timestamptz,
@@ -34,15 +35,26 @@ grant insert, update on longshore.api_keys to longshore_operator;
 create policy operate on longshore.api_keys to longshore_operator using (true) with check (true);
 grant select on longshore.api_keys to longshore_engine;
 
+-- The engine notes when a key was last used (touch_key).
+grant update (last_used_on) on longshore.api_keys to longshore_engine;
+
 reset role;
 set local role longshore_engine;
 
 -- Finds the key that a credential names, before any team is known: the one door through which a request gets its team.
-create function queue.find_key(wanted text, out team_id uuid, out digest bytea, out scopes text[])
+-- It answers for ended keys too: whoever proves the secret may hear that the key was revoked or has expired.
+create function queue.find_key(wanted text, out team_id uuid, out digest bytea, out scopes text[], out expires_at timestamptz,
+  out revoked_at timestamptz, out used_today boolean)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select k.team_id, k.digest, k.scopes from longshore.api_keys k
-  where k.key_id = wanted and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+  select k.team_id, k.digest, k.scopes, k.expires_at, k.revoked_at, coalesce(k.last_used_on = current_date, false)
+  from longshore.api_keys k where k.key_id = wanted
 $$;
-grant execute on function queue.find_key(text) to longshore_api;
+
+-- Notes the day a key was last used: no finer, so that a busy key costs one write a day.
+create function queue.touch_key(used text) returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  update longshore.api_keys set last_used_on = current_date where key_id = used and last_used_on is distinct from current_date
+$$;
+grant execute on function queue.find_key(text), queue.touch_key(text) to longshore_api;
 
 reset role;

@@ -4,11 +4,17 @@
 //! runs. `docs/ARCHITECTURE.md` has the map.
 
 pub mod admin;
+pub mod api;
+pub mod cli;
+pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod queue;
+pub mod scheduler;
+pub mod serve;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
+pub mod tenancy;
 
 pub use longshore_workers as workers;

@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use chrono::{DateTime, Duration, Utc};
-use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use rand::{
+    Rng as _, RngCore as _, SeedableRng as _, TryRngCore as _,
+    rngs::{OsRng, StdRng},
+};
 
 /// Tells the time. Stored decisions use the database's clock; this one is for what happens beside it.
 pub trait Clock: Send + Sync + 'static {
@@ -61,6 +64,9 @@ impl Clock for TestClock {
 pub trait Random: Send + Sync + 'static {
     /// A number from 0 (included) to 1 (excluded), evenly spread.
     fn unit(&self) -> f64;
+
+    /// Fills `bytes`; what secrets are made of.
+    fn fill(&self, bytes: &mut [u8]);
 }
 
 /// The operating system's randomness.
@@ -71,6 +77,11 @@ impl Random for SystemRandom {
     #[expect(clippy::disallowed_methods, reason = "this is the door that the lint points to")]
     fn unit(&self) -> f64 {
         rand::rng().random()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        // A system that can't give randomness must not give keys either: this panics there.
+        OsRng.unwrap_err().fill_bytes(bytes);
     }
 }
 
@@ -88,5 +99,9 @@ impl SeededRandom {
 impl Random for SeededRandom {
     fn unit(&self) -> f64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
     }
 }

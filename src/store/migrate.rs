@@ -6,13 +6,14 @@ use sqlx::{
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+// Our history stands in our own schema: a producer's database has a history of its own in the usual place.
+const HISTORY: &str = "longshore._migrations";
 
 /// Applies what is missing. `conn` belongs to a role that may create roles the first time, and to `longshore_migrator`
 /// later.
 pub async fn run(conn: &mut PgConnection) -> Result<(), MigrateError> {
     let mut migrator = Migrator { migrations: MIGRATOR.migrations.clone(), ..Migrator::DEFAULT };
-    // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
-    migrator.dangerous_set_table_name("longshore._migrations");
+    migrator.dangerous_set_table_name(HISTORY);
     migrator.create_schema("longshore");
     migrator.run(conn).await
 }
@@ -39,7 +40,11 @@ pub enum Standing {
 
 /// Compares a database with this build. Any role of the house may ask.
 pub async fn standing(conn: &mut PgConnection) -> Result<Standing, sqlx::Error> {
-    let applied = sqlx::query_file!("src/store/migrate/applied.sql").fetch_all(conn).await?;
+    let applied = match sqlx::query_file!("src/store/migrate/applied.sql").fetch_all(conn).await {
+        Ok(applied) => applied,
+        Err(error) if is_missing(&error) => return Ok(Standing::Behind { missing: MIGRATOR.iter().count() }),
+        Err(error) => return Err(error),
+    };
     let mut missing = 0;
     for wanted in MIGRATOR.iter() {
         match applied.iter().find(|had| had.version == wanted.version) {
@@ -52,4 +57,10 @@ pub async fn standing(conn: &mut PgConnection) -> Result<Standing, sqlx::Error> 
         return Ok(Standing::Behind { missing });
     }
     Ok(Standing::Fits { newer: applied.len().saturating_sub(MIGRATOR.iter().count()) })
+}
+
+/// No such table, no such schema: nothing was ever applied.
+fn is_missing(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code());
+    code.is_some_and(|code| code == "42P01" || code == "3F000")
 }

@@ -1,6 +1,10 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
 pub mod depths;
+pub mod doors;
+pub mod job_view;
 pub mod jobs;
 pub mod migrate;
 pub mod processes;
+#[cfg(feature = "dev")]
+pub mod stack;

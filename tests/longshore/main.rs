@@ -2,10 +2,14 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod child;
+mod config;
 mod database;
 mod engine;
 mod faults;
 mod doors;
 mod new_kind;
 mod observability;
+mod folder;
+mod stack_database;
 mod support;

@@ -1,0 +1,131 @@
+//! What every command is handed: how to print, who acts, and, once it asks, the configuration and the database.
+
+use std::path::PathBuf;
+
+use sqlx::{
+    Connection as _, PgConnection, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgDatabaseError},
+};
+
+use super::{
+    output::Output,
+    problem::{self, Exit, Problem},
+};
+use crate::{
+    config::Config,
+    store::{self, migrate::Standing},
+    tenancy::teams,
+    workers::ids::TeamId,
+};
+
+/// What every command is handed.
+#[derive(Debug)]
+pub struct Env {
+    /// How to print.
+    pub out: Output,
+    /// Who acts, as records will say.
+    pub actor: String,
+    file: Option<PathBuf>,
+}
+
+impl Env {
+    /// Puts it together; touches neither file nor network.
+    pub fn new(out: Output, actor: String, file: Option<PathBuf>) -> Self {
+        // The name goes into records that people read.
+        let actor = actor.chars().filter(|c| !c.is_control()).take(100).collect();
+        Self { out, actor, file }
+    }
+
+    /// Reads the configuration.
+    pub fn config(&self) -> Result<Config, Problem> {
+        Config::load(self.file.as_deref()).map_err(|error| {
+            Problem::usage(error.to_string()).remedy("longshore config check says what is wrong, config show what is in force")
+        })
+    }
+
+    /// Connects, and makes sure that the database is as new as this build.
+    pub async fn database(&self) -> Result<Database, Problem> {
+        let mut database = self.any_database().await?;
+        match store::migrate::standing(&mut database.conn).await? {
+            Standing::Fits { .. } => Ok(database),
+            Standing::Behind { missing: 1 } => Err(problem::pending("1 migration is missing")),
+            Standing::Behind { missing } => Err(problem::pending(format!("{missing} migrations are missing"))),
+            Standing::Differs { version } => Err(problem::pending(format!("migration {version} was changed after it was applied"))),
+        }
+    }
+
+    /// Connects, however old the database is.
+    pub async fn any_database(&self) -> Result<Database, Problem> {
+        let config = self.config()?;
+        let url = config.database.url().map_err(|error| Problem::usage(error.to_string()))?;
+        let options: PgConnectOptions =
+            url.parse().map_err(|error: sqlx::Error| Problem::usage(format!("DATABASE_URL is no Postgres address: {error}")))?;
+        let mut options = options.application_name("longshore");
+        if config.database.pgbouncer {
+            options = options.statement_cache_capacity(0);
+        }
+        let place = format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or("postgres"));
+        let unreachable = |why: String| {
+            Problem::new(Exit::Unreachable, format!("the database can't be reached: {why}"))
+                .value(place.clone())
+                .remedy("check that the server runs and that DATABASE_URL names it; `longshore dev` brings its own")
+        };
+        let wait = config.database.acquire_timeout;
+        match tokio::time::timeout(wait, PgConnection::connect_with(&options)).await {
+            Ok(Ok(conn)) => Ok(Database { conn }),
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Err(_) => Err(unreachable(format!("no answer within {} seconds", wait.as_secs()))),
+        }
+    }
+}
+
+/// The operator's connection. All it does happens in transactions, so that a pooler may stand between.
+#[derive(Debug)]
+pub struct Database {
+    conn: PgConnection,
+}
+
+impl Database {
+    /// A transaction as the operator: sees all teams, acts through functions.
+    pub async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
+        let mut tx = self.conn.begin().await?;
+        let become_operator = sqlx::query_file!("src/store/become_operator.sql").fetch_one(&mut *tx).await;
+        become_operator.map_err(not_an_operator)?;
+        Ok(tx)
+    }
+
+    /// A transaction as the operator under one team's row-level security.
+    pub async fn begin_as(&mut self, team: TeamId) -> Result<Transaction<'_, Postgres>, Problem> {
+        let mut tx = self.begin().await?;
+        crate::workers::db::act_as(&mut tx, team).await?;
+        Ok(tx)
+    }
+
+    /// The connection itself, for what needs its owner's rights.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+
+    /// The team of that name or id.
+    pub async fn team(&mut self, name_or_id: &str) -> Result<teams::Team, Problem> {
+        let mut tx = self.begin().await?;
+        Ok(teams::find(&mut tx, name_or_id).await?)
+    }
+
+    /// The team that an optional argument names.
+    pub async fn team_if_named(&mut self, name_or_id: Option<&str>) -> Result<Option<TeamId>, Problem> {
+        match name_or_id {
+            Some(name) => Ok(Some(self.team(name).await?.team_id)),
+            None => Ok(None),
+        }
+    }
+}
+
+fn not_an_operator(error: sqlx::Error) -> Problem {
+    let refusal = error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>());
+    match refusal.map(PgDatabaseError::code) {
+        Some("42501") => Problem::new(Exit::Failed, "the role of this connection may not act as longshore_operator")
+            .remedy("put longshore_operator into DATABASE_URL, or: grant longshore_operator to THIS_ROLE"),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,375 @@
+//! Every setting of a process: the compiled-in `config.toml`, then the file that `--config` names, then the environment.
+//!
+//! The only place that reads the environment. What no default names is refused, with its line or variable, because a
+//! misspelt setting that is silently ignored is found in production.
+
+mod check;
+mod layers;
+mod problem;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use figment::{
+    Figment,
+    error::{Actual, Kind},
+    providers::Serialized,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, Serialize};
+use subtle::ConstantTimeEq as _;
+use toml::Value;
+
+use layers::{Layers, is_secret};
+pub use problem::{ConfigError, Source};
+
+use crate::workers::rules::Rules;
+
+/// `config.toml` as it was compiled in.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+/// Names the file to read where no `--config` does.
+pub const FILE_VARIABLE: &str = "LONGSHORE_CONFIG";
+/// Names the folder of Postgres' programs for the local stack.
+pub const PG_BIN_VARIABLE: &str = "LONGSHORE_PG_BIN";
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Postgres.
+    pub database: Database,
+    /// How a worker process claims and runs.
+    pub worker: Worker,
+    /// How often the scheduler looks.
+    pub scheduler: Scheduler,
+    /// The HTTP door.
+    pub api: Api,
+    /// Health and metrics of each process.
+    pub admin: Admin,
+    /// The object store.
+    pub objects: Objects,
+    /// The vendors.
+    pub vendors: Vendors,
+    /// What the job kinds are told.
+    #[serde(default)]
+    pub rules: Rules,
+    /// Logs.
+    pub log: Log,
+    /// The clock.
+    pub clock: Clock,
+    #[serde(skip)]
+    settings: Vec<Setting>,
+    #[serde(skip)]
+    pg_bin: Option<PathBuf>,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// The address, with its password.
+    pub url: Option<SecretString>,
+    /// How long a caller waits for a free connection.
+    #[serde(rename = "acquire_timeout_seconds", deserialize_with = "seconds")]
+    pub acquire_timeout: Duration,
+    /// For statements of the engine, the API and the scheduler.
+    #[serde(rename = "statement_timeout_seconds", deserialize_with = "seconds")]
+    pub statement_timeout: Duration,
+    /// For statements of handlers.
+    #[serde(rename = "handler_statement_timeout_seconds", deserialize_with = "seconds")]
+    pub handler_statement_timeout: Duration,
+    /// PgBouncer in transaction mode stands between.
+    pub pgbouncer: bool,
+    /// Connections by duty.
+    pub pools: Pools,
+}
+
+impl Database {
+    /// The address, or what to do about its absence.
+    pub fn url(&self) -> Result<&str, ConfigError> {
+        self.url.as_ref().map(SecretString::expose_secret).ok_or_else(|| {
+            ConfigError::one(
+                "no database is named: set DATABASE_URL (postgres://role:password@host/database), or try `longshore dev`, which brings its own",
+            )
+        })
+    }
+}
+
+/// `[database.pools]`: connections of one process.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pools {
+    /// Claims and finishes.
+    pub engine: u32,
+    /// The handlers of a worker.
+    pub handlers: u32,
+    /// Requests.
+    pub api: u32,
+    /// Heartbeats.
+    pub renew: u32,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// Queues to claim from; empty: all.
+    pub queues: Vec<String>,
+    /// Jobs at once.
+    pub slots: u32,
+    /// How long a silent worker keeps its jobs.
+    #[serde(rename = "lease_seconds", deserialize_with = "seconds")]
+    pub lease: Duration,
+    /// How often it renews.
+    #[serde(rename = "beat_seconds", deserialize_with = "seconds")]
+    pub beat: Duration,
+    /// How often an idle one looks for work.
+    #[serde(rename = "poll_milliseconds", deserialize_with = "milliseconds")]
+    pub poll: Duration,
+    /// How long jobs may run on while the process stops.
+    #[serde(rename = "grace_seconds", deserialize_with = "seconds")]
+    pub grace: Duration,
+}
+
+/// `[scheduler]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scheduler {
+    /// How often it looks.
+    #[serde(rename = "tick_seconds", deserialize_with = "seconds")]
+    pub tick: Duration,
+    /// Jobs handled by one statement at most.
+    pub batch: i32,
+}
+
+/// `[api]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// Where vendors reach it, without a slash at the end.
+    #[serde(deserialize_with = "optional")]
+    pub public_url: Option<String>,
+    /// The largest body that is not a file.
+    pub body_limit_bytes: usize,
+    /// The largest file.
+    pub upload_limit_bytes: u64,
+    /// For requests that are no uploads.
+    #[serde(rename = "request_timeout_seconds", deserialize_with = "seconds")]
+    pub request_timeout: Duration,
+    /// Requests at once.
+    pub concurrency_limit: usize,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Where it listens.
+    pub bind: SocketAddr,
+    /// What /metrics demands, if anything.
+    pub token: Option<SecretString>,
+}
+
+impl Admin {
+    /// Whether a request with this `Authorization` header may see the metrics.
+    pub fn allows(&self, authorization: Option<&str>) -> bool {
+        let Some(token) = &self.token else { return true };
+        let given = authorization.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+        given.as_bytes().ct_eq(token.expose_secret().as_bytes()).into()
+    }
+}
+
+/// `[objects]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Objects {
+    /// `file:///folder` or `s3://bucket/prefix`.
+    pub url: String,
+    /// A server that is not Amazon's.
+    #[serde(deserialize_with = "optional")]
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    pub region: String,
+    /// The bucket in the path, not in the host.
+    pub path_style: bool,
+    /// Who we are.
+    #[serde(deserialize_with = "optional")]
+    pub access_key_id: Option<String>,
+    /// How we prove it.
+    pub secret_access_key: Option<SecretString>,
+}
+
+/// `[vendors.*]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vendors {
+    /// Text messages.
+    pub twilio: Twilio,
+    /// People.
+    pub apollo: Apollo,
+}
+
+/// `[vendors.twilio]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Twilio {
+    /// Where it is.
+    pub base_url: String,
+    /// Our account; none: nothing can be sent.
+    #[serde(deserialize_with = "optional")]
+    pub account_sid: Option<String>,
+    /// Its token.
+    pub auth_token: Option<SecretString>,
+    /// Past this, a send's outcome is unknown.
+    #[serde(rename = "timeout_milliseconds", deserialize_with = "milliseconds")]
+    pub timeout: Duration,
+}
+
+/// `[vendors.apollo]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apollo {
+    /// Where it is.
+    pub base_url: String,
+    /// The account's key.
+    pub api_key: Option<SecretString>,
+    /// Past this, a lookup's outcome is unknown.
+    #[serde(rename = "timeout_milliseconds", deserialize_with = "milliseconds")]
+    pub timeout: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Which lines there are: a level, or directives.
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// `[clock]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// Seconds to add to the machine's time.
+    pub offset_seconds: i64,
+}
+
+/// One value in force, for people to look at: a secret is masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Its dotted key.
+    pub key: String,
+    /// Its value as TOML writes it, or `••••`.
+    pub value: String,
+    /// `default`, `FILE:LINE`, `env NAME` or `file PATH`.
+    pub source: String,
+}
+
+/// The names of the variables that are settings of this process: a process it starts is given its own.
+pub fn own_variables() -> impl Iterator<Item = String> {
+    let ours = |name: &String| name.starts_with("LONGSHORE_") || ["DATABASE_URL", "PORT"].contains(&name.as_str());
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours)
+}
+
+impl Config {
+    /// Reads the settings of this process.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        // A variable that is not Unicode can't be one of ours.
+        let variables =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::load_from(path, variables)
+    }
+
+    /// Reads the settings from a file and an environment of the caller's choice.
+    pub fn load_from(path: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let variables: BTreeMap<String, String> = environment.collect();
+        let named = variables.get(FILE_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+        let mut layers = Layers::defaults(DEFAULTS)?;
+        if let Some(path) = path.or(named.as_deref()) {
+            layers.add_file(path);
+        }
+        layers.add_environment(&variables);
+        layers.add_secrets(&variables);
+        let mut config = match Figment::from(Serialized::defaults(layers.table())).extract::<Self>() {
+            Ok(config) => config,
+            Err(error) => {
+                let problems: Vec<_> = error.into_iter().map(|error| typed_problem(&error, &layers)).collect();
+                return Err(ConfigError([layers.problems, problems].concat()));
+            }
+        };
+        let source = |key: &str| layers.settings.get(key).map_or(Source::Default, |(_, source)| source.clone());
+        config.check(&mut |key, problem| {
+            layers.problems.push(format!("{key} {problem} ({})", source(key)));
+        });
+        if !layers.problems.is_empty() {
+            return Err(ConfigError(layers.problems));
+        }
+        config.settings = layers.settings.iter().map(|(key, (value, source))| shown(key, value, source)).collect();
+        config.pg_bin = variables.get(PG_BIN_VARIABLE).map(PathBuf::from);
+        Ok(config)
+    }
+
+    /// Every value in force and where it came from, by key.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// Where Postgres' programs are, when somebody said so.
+    pub fn pg_bin(&self) -> Option<&Path> {
+        self.pg_bin.as_deref()
+    }
+}
+
+/// What serde found, with the key and where its value came from.
+fn typed_problem(error: &figment::Error, layers: &Layers) -> String {
+    let key = error.path.join(".");
+    let source = layers.settings.get(&key).map(|(_, source)| format!(" ({source})")).unwrap_or_default();
+    if is_secret(&key) {
+        return format!("{key} can't be read{source}");
+    }
+    let fault = match &error.kind {
+        Kind::UnknownVariant(found, known) => format!("must be one of {}, not {found:?}", known.join(", ")),
+        Kind::InvalidValue(Actual::Signed(number), _) if *number < 0 => format!("must not be negative, as {number} is"),
+        Kind::Message(message) => format!("can't be read: {message}"),
+        other => format!("can't be read: {other}"),
+    };
+    format!("{key} {fault}{source}")
+}
+
+fn shown(key: &str, value: &Value, source: &Source) -> Setting {
+    let value = if is_secret(key) { "••••".to_owned() } else { value.to_string() };
+    Setting { key: key.to_owned(), value, source: source.to_string() }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u32::deserialize(deserializer).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u32::deserialize(deserializer).map(|milliseconds| Duration::from_millis(milliseconds.into()))
+}
+
+/// An empty text means: not set.
+fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
+}

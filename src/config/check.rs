@@ -1,0 +1,87 @@
+//! Says what is of the right type and yet can't work.
+
+use std::ops::RangeInclusive;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::Config;
+
+impl Config {
+    /// Names each setting that can't work to `problem`.
+    pub(super) fn check(&self, problem: &mut impl FnMut(&str, String)) {
+        let pools = &self.database.pools;
+        let connections = 1..=1000;
+        for (name, count) in [("engine", pools.engine), ("handlers", pools.handlers), ("api", pools.api), ("renew", pools.renew)]
+        {
+            within(&format!("database.pools.{name}"), count, &connections, problem);
+        }
+        let seconds = 1..=3600;
+        for (key, duration) in [
+            ("database.acquire_timeout_seconds", self.database.acquire_timeout),
+            ("database.statement_timeout_seconds", self.database.statement_timeout),
+            ("database.handler_statement_timeout_seconds", self.database.handler_statement_timeout),
+            ("worker.lease_seconds", self.worker.lease),
+            ("worker.beat_seconds", self.worker.beat),
+            ("scheduler.tick_seconds", self.scheduler.tick),
+            ("api.request_timeout_seconds", self.api.request_timeout),
+        ] {
+            within(key, duration.as_secs(), &seconds, problem);
+        }
+        within("worker.grace_seconds", self.worker.grace.as_secs(), &(0..=3600), problem);
+        within("worker.poll_milliseconds", self.worker.poll.as_millis(), &(10..=60_000), problem);
+        within("worker.slots", self.worker.slots, &(1..=10_000), problem);
+        within("scheduler.batch", self.scheduler.batch, &(1..=100_000), problem);
+        within("api.body_limit_bytes", self.api.body_limit_bytes, &(1024..=64 << 20), problem);
+        within("api.upload_limit_bytes", self.api.upload_limit_bytes, &(1024..=1 << 40), problem);
+        within("api.concurrency_limit", self.api.concurrency_limit, &(1..=100_000), problem);
+        let day = 86_400;
+        within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
+        for (key, timeout) in [
+            ("vendors.twilio.timeout_milliseconds", self.vendors.twilio.timeout),
+            ("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout),
+        ] {
+            within(key, timeout.as_millis(), &(100..=60_000), problem);
+        }
+        if self.worker.beat * 3 > self.worker.lease {
+            problem(
+                "worker.beat_seconds",
+                format!("must be at most a third of worker.lease_seconds, which is {}", self.worker.lease.as_secs()),
+            );
+        }
+        if self.vendors.twilio.timeout >= self.worker.lease {
+            problem("vendors.twilio.timeout_milliseconds", "must be shorter than worker.lease_seconds".into());
+        }
+        for (key, url) in [
+            ("api.public_url", self.api.public_url.as_deref()),
+            ("objects.endpoint", self.objects.endpoint.as_deref()),
+            ("vendors.twilio.base_url", Some(self.vendors.twilio.base_url.as_str())),
+            ("vendors.apollo.base_url", Some(self.vendors.apollo.base_url.as_str())),
+        ] {
+            if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+                problem(key, "must start with http:// or https://".into());
+            }
+        }
+        if !self.objects.url.starts_with("file:///") && !self.objects.url.starts_with("s3://") {
+            problem("objects.url", "must start with file:/// or s3://".into());
+        }
+        let postgres =
+            |url: &SecretString| ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
+        if self.database.url.as_ref().is_some_and(|url| !postgres(url)) {
+            problem("database.url", "must start with postgres:// or postgresql://".into());
+        }
+        if self.clock.offset_seconds != 0 && !cfg!(feature = "dev") {
+            problem("clock.offset_seconds", "can only be set in a build with the local stack (feature dev)".into());
+        }
+    }
+}
+
+fn within<N: PartialOrd + std::fmt::Display>(
+    key: &str,
+    value: N,
+    allowed: &RangeInclusive<N>,
+    problem: &mut impl FnMut(&str, String),
+) {
+    if !allowed.contains(&value) {
+        problem(key, format!("must be from {} to {}, not {value}", allowed.start(), allowed.end()));
+    }
+}

@@ -1,0 +1,3 @@
+//! Ticks: what is due, and when it is due next.
+
+pub mod cron;

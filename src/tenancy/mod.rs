@@ -1,0 +1,4 @@
+//! Who may do what: teams, and the keys that speak for them.
+
+pub mod keys;
+pub mod teams;

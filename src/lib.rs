@@ -3,6 +3,7 @@
 //! `workers/` (the crate `longshore-workers`) says what each job does; this crate decides when, where and for whom it
 //! runs. `docs/ARCHITECTURE.md` has the map.
 
+pub mod api;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod queue;

@@ -50,7 +50,9 @@ impl HoldState {
             "captured" => Ok(Self::Captured),
             "released" => Ok(Self::Released),
             "unknown" => Ok(Self::Unknown),
-            other => Err(sqlx::Error::Protocol(format!("the ledger answered with a hold state that this build does not know: {other}"))),
+            other => Err(sqlx::Error::Protocol(format!(
+                "the ledger answered with a hold state that this build does not know: {other}"
+            ))),
         }
     }
 }
@@ -134,7 +136,8 @@ pub async fn hold(conn: &mut PgConnection, key: HoldKey<'_>, vendor: &str, amoun
 
 /// Settles a hold at what the vendor charged, more than was held included; the rest goes back.
 pub async fn capture(conn: &mut PgConnection, key: HoldKey<'_>, charged: i64) -> Result<Settled, sqlx::Error> {
-    let row = sqlx::query_file!("credits/capture.sql", key.team.0, key.job.0, key.step, key.call, charged).fetch_one(conn).await?;
+    let row =
+        sqlx::query_file!("credits/capture.sql", key.team.0, key.job.0, key.step, key.call, charged).fetch_one(conn).await?;
     if row.already {
         return Ok(Settled::Before { state: HoldState::named(&row.outcome)?, captured: row.captured });
     }

@@ -2,5 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod credits;
 mod database;
 mod support;

@@ -4,6 +4,7 @@
 
 mod child;
 mod config;
+mod credits;
 mod database;
 mod engine;
 mod faults;

@@ -119,7 +119,7 @@ pub struct Pools {
 pub struct Worker {
     /// Queues to claim from; empty: all.
     pub queues: Vec<String>,
-    /// Jobs at once.
+    /// Jobs at once, of each queue.
     pub slots: u32,
     /// How long a silent worker keeps its jobs.
     #[serde(rename = "lease_seconds", deserialize_with = "seconds")]

@@ -6,5 +6,7 @@ pub mod job_view;
 pub mod jobs;
 pub mod migrate;
 pub mod processes;
+pub mod schedules;
 #[cfg(feature = "dev")]
 pub mod stack;
+pub mod upkeep;

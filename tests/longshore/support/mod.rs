@@ -4,8 +4,8 @@
 
 pub mod database;
 pub mod fleet;
-pub mod kinds;
 pub mod http;
+pub mod kinds;
 pub mod programs;
 pub mod prometheus;
 pub mod services;

@@ -8,6 +8,7 @@ mod credits;
 mod database;
 mod engine;
 mod faults;
+mod documents;
 mod doors;
 mod new_kind;
 mod observability;

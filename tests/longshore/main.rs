@@ -10,6 +10,8 @@ mod doors;
 mod engine;
 mod faults;
 mod folder;
+mod documents;
+mod doors;
 mod new_kind;
 mod observability;
 mod stack_database;

@@ -150,7 +150,11 @@ pub fn open(config: &Config) -> Result<Arc<dyn ObjectStore>, ConfigError> {
 fn check_key(key: &str) -> Result<(), StoreError> {
     let letter = |b: u8| b.is_ascii_alphanumeric() || b"._-=".contains(&b);
     let sound = |segment: &str| !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(letter);
-    if key.len() <= 900 && key.split('/').all(sound) { Ok(()) } else { Err(StoreError::InvalidKey(key.chars().take(100).collect())) }
+    if key.len() <= 900 && key.split('/').all(sound) {
+        Ok(())
+    } else {
+        Err(StoreError::InvalidKey(key.chars().take(100).collect()))
+    }
 }
 
 /// Content addressing makes the same key the same bytes; another size shows that somebody broke it.

@@ -24,4 +24,5 @@ use registry::Registry;
 /// Every kind this build can run. A new one is a file, a `mod` beside it, and a line here.
 pub fn registry() -> Registry {
     Registry::new().add::<enrichment::enrich_person::EnrichPerson>()
+    Registry::new().add::<datalake::ingest_file::IngestFile>()
 }

@@ -8,4 +8,6 @@ use serde::Deserialize;
 pub struct Rules {
     /// Enrichment.
     pub enrichment: crate::enrichment::Rules,
+    /// Files and their rows.
+    pub datalake: crate::datalake::Rules,
 }

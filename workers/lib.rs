@@ -23,4 +23,9 @@ use registry::Registry;
 /// Every kind this build can run. A new one is a file, a `mod` beside it, and a line here.
 pub fn registry() -> Registry {
     Registry::new()
+        .add::<enrollment::enroll_batch::EnrollBatch>()
+        .add::<enrollment::end_enrollments::EndEnrollments>()
+        .add::<enrollment::run_sequence::RunSequence>()
+        .add::<messages::send_sms::SendSms>()
+        .add::<enrollment::refresh_tags::RefreshTags>()
 }

@@ -5,4 +5,7 @@ use serde::Deserialize;
 /// The families' sections of the configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Rules {}
+pub struct Rules {
+    /// Enrolling leads and running sequences.
+    pub enrollment: crate::enrollment::EnrollmentRules,
+}

@@ -3,4 +3,5 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
 mod database;
+mod enrollment;
 mod support;

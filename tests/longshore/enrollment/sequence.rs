@@ -89,10 +89,14 @@ async fn two_runs_at_once_plan_each_step_once() {
         runs.push((worker, job));
     }
     let started = runs.into_iter().map(|(worker, job)| tokio::spawn(async move { worker.run(job).await }));
+    let mut planned = 0;
     for run in started.collect::<Vec<_>>() {
-        let verdict = run.await.expect("a run");
-        assert!(matches!(verdict, Verdict::Done { .. }), "{verdict:?}");
+        match run.await.expect("a run") {
+            Verdict::Done { output: Some(did) } => planned += did["planned"].as_i64().expect("a count"),
+            other => panic!("{other:?}"),
+        }
     }
+    assert_eq!(planned, house.count(MESSAGES).await, "no step was in both hands");
     // What one run passed over because the other had it in hand is met by the next tick at the latest.
     house.worker().await.drain("enrollment").await;
     assert_eq!(house.count(MESSAGES).await, 2000);

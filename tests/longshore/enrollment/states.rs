@@ -169,30 +169,41 @@ async fn a_campaign_is_completed_only_when_all_its_leads_are_through() {
 }
 
 #[tokio::test]
-async fn a_pause_waits_for_the_send_that_is_under_way_and_then_holds() {
+async fn a_pause_waits_for_the_chunk_that_is_under_way_and_then_holds() {
     let house = House::new().await;
+    house.leads(house.team, 120).await;
     let campaign = house.campaign(new_campaign("Spring", &[0])).await;
+    let worker = house.worker().await;
+    worker.drain("enrollment").await;
     house.activate(campaign).await;
-    // As a send does between its gates and its commit.
-    let mut send = db::begin_as(&house.api, house.team).await.expect("a transaction");
-    sqlx::query("select from longshore.campaigns for share").execute(&mut *send).await.expect("a lock");
-
-    let pausing = async {
-        house.apply(campaign, Move::Pause).await.expect("a pause");
-        assert_eq!(house.state(campaign).await, State::Paused);
-    };
-    let sending = async {
-        // The pause is seen waiting; not before may the send end.
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-        while house.count(waiting).await == 0 {
+    house
+        .run(
+            "create function public.wait() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
+             create trigger wait before insert on longshore.messages for each row execute function public.wait()",
+        )
+        .await;
+    let mut gatekeeper = house.db.admin.acquire().await.expect("a connection");
+    sqlx::raw_sql("select pg_advisory_lock(7)").execute(&mut *gatekeeper).await.expect("a lock");
+    let waiting = async |wanted| {
+        let sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        while house.count(sql).await != wanted {
             tokio::task::yield_now().await;
         }
-        assert_eq!(house.state(campaign).await, State::Active);
-        send.commit().await.expect("a commit");
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), async { tokio::join!(pausing, sending) })
-        .await
-        .expect("no deadlock");
+    let checking = async {
+        waiting(2).await; // the chunk for us, the pause for the chunk
+        assert_eq!(house.state(campaign).await, State::Active);
+        sqlx::raw_sql("select pg_advisory_unlock(7)").execute(&mut *gatekeeper).await.expect("an unlock");
+    };
+    let pausing = async {
+        waiting(1).await;
+        house.apply(campaign, Move::Pause).await.expect("a pause");
+    };
+    let all = async { tokio::join!(worker.next("enrollment"), pausing, checking) };
+    tokio::time::timeout(std::time::Duration::from_secs(30), all).await.expect("the pause waits, and there is no deadlock");
+    assert_eq!(house.count("select count(*) from longshore.messages").await, 50, "the first chunk, and no second one");
+    worker.drain("enrollment").await;
+    assert_eq!(house.count("select count(*) from longshore.messages").await, 50);
 }
 
 #[tokio::test]

@@ -25,4 +25,10 @@ use registry::Registry;
 pub fn registry() -> Registry {
     Registry::new().add::<enrichment::enrich_person::EnrichPerson>()
     Registry::new().add::<datalake::ingest_file::IngestFile>()
+    Registry::new()
+        .add::<enrollment::enroll_batch::EnrollBatch>()
+        .add::<enrollment::end_enrollments::EndEnrollments>()
+        .add::<enrollment::run_sequence::RunSequence>()
+        .add::<messages::send_sms::SendSms>()
+        .add::<enrollment::refresh_tags::RefreshTags>()
 }

@@ -10,4 +10,6 @@ pub struct Rules {
     pub enrichment: crate::enrichment::Rules,
     /// Files and their rows.
     pub datalake: crate::datalake::Rules,
+    /// Enrolling leads and running sequences.
+    pub enrollment: crate::enrollment::EnrollmentRules,
 }

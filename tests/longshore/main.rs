@@ -15,4 +15,5 @@ mod doors;
 mod new_kind;
 mod observability;
 mod stack_database;
+mod enrollment;
 mod support;

@@ -120,13 +120,11 @@ impl Cluster {
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "-m", "immediate", "-w", "-D"]).arg(&data);
         run(&mut stop, "pg_ctl")?;
-        let _ = self.guard.wait();
-        self.guard = spawn_guarded(
-            &self.binaries,
-            &Options { temporary: self.options.temporary, ..self.options.clone() },
-            self.port,
-            self.user,
-        )?;
+        // The guard notices and ends. `wait` would close its standard input first, which means something else to it.
+        while self.guard.try_wait().is_ok_and(|ended| ended.is_none()) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.guard = spawn_guarded(&self.binaries, &self.options, self.port, self.user)?;
         self.wait_until_ready()
     }
 
@@ -159,6 +157,9 @@ impl Drop for Cluster {
         // Closing the guard's standard input is the signal to stop.
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
+        if self.options.temporary {
+            let _ = fs::remove_dir_all(&self.options.folder);
+        }
     }
 }
 
@@ -277,16 +278,11 @@ fn initdb(binaries: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<()
 fn spawn_guarded(binaries: &Path, options: &Options, port: u16, user: Option<(u32, u32)>) -> Result<Child, PostgresError> {
     const GUARD: &str = r#"
         folder=$1; temporary=$2; shift 2
-        "$@" >>"$folder/postgres.log" 2>&1 </dev/null &
-        server=$!
-        ( wait_for=$server; while kill -0 $wait_for 2>/dev/null; do sleep 0.2; done; kill -TERM $$ 2>/dev/null ) </dev/null >/dev/null 2>&1 &
-        watcher=$!
-        trap 'kill $watcher 2>/dev/null; exit 1' TERM
+        ( "$@" >>"$folder/postgres.log" 2>&1 </dev/null; kill -TERM $$ 2>/dev/null ) &
         read -r _
-        trap - TERM
-        kill -INT $server 2>/dev/null
-        wait $server
-        kill $watcher 2>/dev/null
+        trap '' TERM
+        kill -INT "$(head -n 1 "$folder/data/postmaster.pid")" 2>/dev/null
+        wait
         [ "$temporary" = yes ] && rm -rf "$folder"
         exit 0
     "#;

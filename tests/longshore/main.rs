@@ -5,6 +5,8 @@
 mod child;
 mod config;
 mod database;
+mod engine;
+mod faults;
 mod folder;
 mod stack_database;
 mod support;

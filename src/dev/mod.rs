@@ -5,3 +5,4 @@ pub mod database;
 pub mod folder;
 pub mod leads_csv;
 pub mod postgres;
+pub mod stack;

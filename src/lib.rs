@@ -9,6 +9,7 @@ pub mod config;
 pub mod dev;
 pub mod queue;
 pub mod scheduler;
+pub mod serve;
 pub mod store;
 pub mod tenancy;
 

@@ -1,9 +1,13 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
+pub mod dead;
 pub mod doors;
+pub mod job_list;
 pub mod job_view;
 pub mod jobs;
 pub mod migrate;
 pub mod processes;
 #[cfg(feature = "dev")]
 pub mod stack;
+pub mod queues;
+pub mod schedules;

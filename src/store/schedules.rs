@@ -81,5 +81,7 @@ pub async fn hold(
     name: &str,
     next_due_at: Option<DateTime<Utc>>,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/schedules/hold.sql", team.0, name, next_due_at.is_none(), next_due_at).fetch_one(conn).await
+    sqlx::query_file_scalar!("src/store/schedules/hold.sql", team.0, name, next_due_at.is_none(), next_due_at)
+        .fetch_one(conn)
+        .await
 }

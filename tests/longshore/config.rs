@@ -258,8 +258,8 @@ fn no_secret_is_shown() {
     let setup = Setup::new().env("DATABASE_URL", "postgres://me:hunter2@db/x").env("LONGSHORE_ADMIN__TOKEN", &"k".repeat(40));
     let mut shown = Vec::new();
     for json in [false, true] {
-        assert_eq!(answer(Command::Show { json }, setup.load(), &mut shown).unwrap(), 0);
-        assert_eq!(answer(Command::Check { json }, setup.load(), &mut shown).unwrap(), 0);
+        assert_eq!(answer(Command::Show, json, setup.load(), &mut shown).unwrap(), 0);
+        assert_eq!(answer(Command::Check, json, setup.load(), &mut shown).unwrap(), 0);
     }
     let shown = String::from_utf8(shown).unwrap() + &format!("{:?}", setup.load().unwrap());
     assert!(shown.contains("••••"), "{shown}");
@@ -270,7 +270,7 @@ fn no_secret_is_shown() {
 fn a_check_of_a_wrong_configuration_answers_2() {
     let setup = Setup::new().env("LONGSHORE_WORKER__SLOT", "3");
     let mut shown = Vec::new();
-    assert_eq!(answer(Command::Check { json: true }, setup.load(), &mut shown).unwrap(), 2);
+    assert_eq!(answer(Command::Check, true, setup.load(), &mut shown).unwrap(), 2);
     let answer: serde_json::Value = serde_json::from_slice(&shown).unwrap();
     assert_eq!(answer["ok"], false);
     assert!(answer["problems"][0].as_str().unwrap().contains("LONGSHORE_WORKER__SLOT"), "{answer}");

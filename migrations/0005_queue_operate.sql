@@ -121,25 +121,6 @@ begin
   return coalesce(fired, 0);
 end $$;
 
--- Stops a schedule from firing until it is resumed. False: the team has no such schedule.
-create function queue.pause_schedule(team uuid, schedule text, by text) returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  perform queue.guard_team(team);
-  update queue.schedules set paused_at = coalesce(paused_at, now()), updated_at = now() where team_id = team and name = schedule;
-  return found;
-end $$;
-
--- Lets a schedule fire again, first at `next_due_at`. False: the team has no such schedule.
-create function queue.resume_schedule(team uuid, schedule text, next_due_at timestamptz) returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  perform queue.guard_team(team);
-  update queue.schedules s set paused_at = null, next_due_at = resume_schedule.next_due_at, updated_at = now()
-  where s.team_id = team and s.name = schedule;
-  return found;
-end $$;
-
 -- Writes the depth of each queue for dashboards. One process at a time; the others return at once.
 create function queue.measure() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -201,9 +182,8 @@ end $$;
 grant execute on function queue.replay(uuid, bigint, text, jsonb, timestamptz), queue.discard(uuid, bigint, text) to longshore_api, longshore_operator;
 grant execute on function queue.pause(text, text, text), queue.resume(text) to longshore_operator;
 grant execute on function queue.put_schedule(uuid, text, text, jsonb, text, text, text, timestamptz) to longshore_operator, longshore_scheduler, longshore_api;
-grant execute on function queue.hold_schedule(uuid, text, boolean, timestamptz) to longshore_operator, longshore_api;
-grant execute on function queue.pause_schedule(uuid, text, text), queue.resume_schedule(uuid, text, timestamptz)
-  to longshore_operator, longshore_scheduler, longshore_api, longshore_worker;
+grant execute on function queue.hold_schedule(uuid, text, boolean, timestamptz)
+  to longshore_operator, longshore_api, longshore_scheduler, longshore_worker;
 grant execute on function queue.tick(uuid, text, timestamptz, timestamptz, boolean) to longshore_scheduler;
 grant execute on function queue.measure() to longshore_scheduler;
 grant execute on function queue.tidy(integer) to longshore_scheduler;

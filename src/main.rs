@@ -1,2 +1,8 @@
-//! x
-fn main() {}
+//! `longshore`: one binary, four roles, and the command line for those who look after them.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    longshore::cli::main().await
+}

@@ -72,11 +72,10 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
 }
 
 /// Runs a worker until it is told to stop. `queues` overrides the configured ones when any is named.
-pub async fn worker(mut config: Config, queues: Vec<String>, slots: Option<u32>) -> anyhow::Result<()> {
+pub async fn worker(mut config: Config, queues: Vec<String>) -> anyhow::Result<()> {
     if !queues.is_empty() {
         config.worker.queues = queues;
     }
-    config.worker.slots = slots.unwrap_or(config.worker.slots);
     let role = Role::start("worker", config)?;
     let known = role.registry.queues();
     let queues: Vec<String> = match role.config.worker.queues.as_slice() {
@@ -196,7 +195,7 @@ impl Role {
         let wanted = self.config.database.pools;
         let (wanted, allowed) = (
             match self.name {
-                "worker" => wanted.engine + wanted.handlers + wanted.renew,
+                "worker" => wanted.engine + wanted.handlers + 1,
                 "api" => wanted.api,
                 _ => wanted.engine,
             },

@@ -108,8 +108,9 @@ pub fn payload(text: &str) -> Result<Value, Problem> {
         }
         _ => fs::read_to_string(text).map_err(unreadable)?,
     };
-    let value: Value = serde_json::from_str(&json)
-        .map_err(|error| Problem::usage(format!("the payload is not JSON: {error}")).remedy("quote it for the shell: '{\"lead\": 7}'"))?;
+    let value: Value = serde_json::from_str(&json).map_err(|error| {
+        Problem::usage(format!("the payload is not JSON: {error}")).remedy("quote it for the shell: '{\"lead\": 7}'")
+    })?;
     if json.contains("\\u0000") && has_nul(&value) {
         return Err(Problem::usage("the payload holds a NUL character").remedy("leave \\u0000 out: no database text can hold it"));
     }

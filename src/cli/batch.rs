@@ -15,7 +15,7 @@ use super::{
 };
 
 /// What came of one thing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// It was done.
     Done,
@@ -96,13 +96,18 @@ impl Batch {
     }
 
     /// Counts what came of it.
-    pub fn count(&mut self, step: &Step) {
+    pub fn count(&mut self, step: Step) {
         match step {
             Step::Done => self.tally.done += 1,
             Step::Skipped => self.tally.skipped += 1,
             Step::Failed => self.tally.failed += 1,
         }
         self.bar.inc(1);
+    }
+
+    /// What came of it so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// A line of words that the bar does not run over.
@@ -127,7 +132,7 @@ mod tests {
         let started = Instant::now();
         while batch.tally.done < 21 {
             assert!(batch.may_go_on().await);
-            batch.count(&Step::Done);
+            batch.count(Step::Done);
         }
         assert!(started.elapsed() >= Duration::from_millis(100), "{:?}", started.elapsed());
         assert_eq!(batch.finish().exit(), Exit::Done);

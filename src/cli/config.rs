@@ -1,48 +1,40 @@
 //! `longshore config`: what is in force, and where it came from.
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
 use clap::Subcommand;
 use serde_json::json;
 
+use super::{
+    env::Env,
+    problem::{Exit, Problem},
+};
 use crate::config::{Config, ConfigError, Setting};
 
 /// What may be asked of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Reads every source and says what is wrong with it; exit code 2 if anything is
-    Check {
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Check,
     /// Prints every value in force and where it came from; secrets are masked
-    Show {
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
+    Show,
 }
 
-impl Command {
-    /// Whether the answer is wanted as JSON.
-    pub fn json(self) -> bool {
-        match self {
-            Self::Check { json } | Self::Show { json } => json,
-        }
-    }
+/// Runs `longshore config …`.
+pub fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
+    let mut text = Vec::new();
+    let answered = answer(command, env.out.json, env.load_config(), &mut text);
+    let code = answered.map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
+    env.out.line(String::from_utf8_lossy(&text).trim_end())?;
+    Ok(if code == 0 { Exit::Done } else { Exit::Usage })
 }
 
-/// Runs `longshore config …`. `file` is what `--config` named. Returns the exit code: 0, or 2 when something is wrong.
-pub fn run(command: Command, file: Option<&Path>, out: &mut impl Write) -> std::io::Result<u8> {
-    answer(command, Config::load(file), out)
-}
-
-/// Says what a load gave; apart from the load, so that a test chooses the environment.
-pub fn answer(command: Command, loaded: Result<Config, ConfigError>, out: &mut impl Write) -> std::io::Result<u8> {
+/// Says what a load gave, and the exit code: 0, or 2 when something is wrong. Apart from the load, so that a test chooses
+/// the environment.
+pub fn answer(command: Command, json: bool, loaded: Result<Config, ConfigError>, out: &mut impl Write) -> std::io::Result<u8> {
     let config = match loaded {
         Ok(config) => config,
-        Err(error) if command.json() => {
+        Err(error) if json => {
             writeln!(out, "{}", json!({ "ok": false, "problems": error.0 }))?;
             return Ok(2);
         }
@@ -53,11 +45,9 @@ pub fn answer(command: Command, loaded: Result<Config, ConfigError>, out: &mut i
     };
     let settings = config.settings();
     match command {
-        Command::Check { json: true } | Command::Show { json: true } => {
-            writeln!(out, "{}", json!({ "ok": true, "settings": settings }))?;
-        }
-        Command::Show { json: false } => table(settings.iter(), out)?,
-        Command::Check { json: false } => {
+        _ if json => writeln!(out, "{:#}", json!({ "ok": true, "settings": settings }))?,
+        Command::Show => table(settings.iter(), out)?,
+        Command::Check => {
             let changed: Vec<_> = settings.iter().filter(|setting| setting.source != "default").collect();
             writeln!(out, "The configuration is sound: {} settings, {} not at their defaults.", settings.len(), changed.len())?;
             table(changed.into_iter(), out)?;

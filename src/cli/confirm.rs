@@ -18,7 +18,8 @@ pub fn confirm(yes: bool, question: &str, count: i64) -> Result<(), Problem> {
             .remedy("look at it with --dry-run where there is one, then say it again with --yes"));
     }
     let wanted = if count > TYPE_THE_NUMBER_ABOVE { count.to_string() } else { "y".into() };
-    let prompt = if count > TYPE_THE_NUMBER_ABOVE { format!("{question} Type {count} to go on: ") } else { format!("{question} [y/N] ") };
+    let prompt =
+        if count > TYPE_THE_NUMBER_ABOVE { format!("{question} Type {count} to go on: ") } else { format!("{question} [y/N] ") };
     let mut answer = String::new();
     let asked = io::stderr().write_all(prompt.as_bytes()).and_then(|()| io::stderr().flush());
     let read = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));

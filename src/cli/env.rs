@@ -12,7 +12,7 @@ use super::{
     problem::{self, Exit, Problem},
 };
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     store::{self, migrate::Standing},
     tenancy::teams,
     workers::ids::TeamId,
@@ -36,9 +36,14 @@ impl Env {
         Self { out, actor, file }
     }
 
+    /// Reads the configuration, its mistakes included.
+    pub fn load_config(&self) -> Result<Config, ConfigError> {
+        Config::load(self.file.as_deref())
+    }
+
     /// Reads the configuration.
     pub fn config(&self) -> Result<Config, Problem> {
-        Config::load(self.file.as_deref()).map_err(|error| {
+        self.load_config().map_err(|error| {
             Problem::usage(error.to_string()).remedy("longshore config check says what is wrong, config show what is in force")
         })
     }

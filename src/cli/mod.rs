@@ -1,3 +1,127 @@
-//! The command line: one file a noun.
+//! The command line: one file a noun. Data goes to stdout, words to stderr, and the exit code says how it ended.
 
+mod arguments;
+mod batch;
 pub mod config;
+mod confirm;
+mod dead;
+mod env;
+mod jobs;
+mod keys;
+mod kinds;
+mod output;
+mod problem;
+mod queues;
+mod schedules;
+mod serve;
+mod settle;
+mod teams;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::workers::clock::{Clock as _, SystemClock};
+use env::Env;
+use output::{Output, When};
+use problem::{EXIT_CODES, Exit, Problem};
+
+/// A durable job-queue worker fleet on Postgres
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, after_help = EXIT_CODES, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// JSON instead of tables: one object or array on stdout, documented in docs/CLI.md
+    #[arg(long, global = true)]
+    json: bool,
+    /// Read settings from this file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// When to use colour; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: When,
+    /// Who acts, for the records
+    #[arg(long = "as", global = true, value_name = "NAME", env = "USER", default_value = "unknown", hide_env_values = true)]
+    actor: String,
+    #[arg(long, global = true, hide = true, env = "NO_COLOR", default_value = "")]
+    no_color: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Serve(serve::Command),
+    /// Looks at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Jobs: list, show, cancel, enqueue
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Dead letters: list, show, replay, discard
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// Queues: depths, pause, resume
+    #[command(subcommand)]
+    Queues(queues::Command),
+    /// Schedules: list, put, pause, resume
+    #[command(subcommand)]
+    Schedules(schedules::Command),
+    /// Teams: create, list
+    #[command(subcommand)]
+    Teams(teams::Command),
+    /// API keys: create, list, revoke
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// What this build can run
+    Kinds(kinds::Arguments),
+    /// Prints a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command that the arguments name.
+pub async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let out = Output::new(cli.json, cli.color, !cli.no_color.is_empty(), SystemClock.now());
+    let env = Env::new(out, cli.actor, cli.config);
+    match dispatch(cli.command, &env).await {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            env.out.say(&problem.to_string());
+            problem.exit.into()
+        }
+    }
+}
+
+async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
+    match command {
+        Command::Serve(command) => Box::pin(serve::run(command, env)).await,
+        Command::Config(command) => config::run(command, env),
+        Command::Jobs(command) => jobs::run(command, env).await,
+        Command::Dead(command) => Box::pin(dead::run(command, env)).await,
+        Command::Queues(command) => queues::run(command, env).await,
+        Command::Schedules(command) => schedules::run(command, env).await,
+        Command::Teams(command) => teams::run(command, env).await,
+        Command::Keys(command) => keys::run(command, env).await,
+        Command::Kinds(arguments) => kinds::run(&arguments, env),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "longshore", &mut script);
+            env.out.line(String::from_utf8_lossy(&script).trim_end())?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_contradict_each_other_nowhere() {
+        Cli::command().debug_assert();
+    }
+}

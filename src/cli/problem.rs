@@ -103,8 +103,10 @@ impl fmt::Display for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        let Some(refusal) = error.as_database_error().and_then(|e| e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()) else {
-            let lost = matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_));
+        let Some(refusal) = error.as_database_error().and_then(|e| e.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
+        else {
+            let lost =
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_));
             let exit = if lost { Exit::Unreachable } else { Exit::Failed };
             let what = if lost { format!("the database did not answer: {error}") } else { error.to_string() };
             return Self { remedy: lost.then(|| REACH.into()), ..Self::new(exit, what) };
@@ -159,9 +161,9 @@ impl From<TeamError> for Problem {
                 Self::usage("there is no such team").value(name).remedy("longshore teams list shows them, teams create makes one")
             }
             TeamError::InvalidName { name, reason } => Self::usage("this can't be a team's name").value(name).remedy(reason),
-            TeamError::Taken(name) => {
-                Self::new(Exit::Failed, "there is a team of that name").value(name).remedy("choose another name, or use that team")
-            }
+            TeamError::Taken(name) => Self::new(Exit::Failed, "there is a team of that name")
+                .value(name)
+                .remedy("choose another name, or use that team"),
         }
     }
 }

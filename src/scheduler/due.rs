@@ -12,7 +12,10 @@ use tracing::{error, info, warn};
 use super::cron::{CronError, next_tick};
 use crate::{
     admin::Pulse,
-    store::schedules::{self, Due},
+    store::{
+        schedules,
+        ticks::{self, Due},
+    },
     telemetry,
 };
 
@@ -47,7 +50,7 @@ pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, pulse: 
     while !stop.is_cancelled() {
         match fire_due(&pool).await {
             // A full hand: there may be more.
-            Ok(fired) if fired >= schedules::HAND => continue,
+            Ok(fired) if fired >= ticks::HAND => continue,
             Ok(_) => {}
             Err(error) => warn!("could not fire due schedules, trying again: {error}"),
         }
@@ -62,11 +65,11 @@ pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, pulse: 
 /// Fires what is due now; returns how many ticks there were.
 pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
     let mut conn = pool.acquire().await?;
-    let due = schedules::due(&mut conn).await?;
+    let due = ticks::due(&mut conn).await?;
     for schedule in &due {
         let name = &schedule.name;
         match decide(schedule, schedule.now) {
-            Ok(decision) => match schedules::tick(&mut conn, schedule, &decision).await {
+            Ok(decision) => match ticks::tick(&mut conn, schedule, &decision).await {
                 Ok(Some(0)) => {
                     telemetry::tick(false);
                     info!(team.id = %schedule.team, schedule = name, due_at = %schedule.due_at, "tick missed and skipped");
@@ -76,13 +79,13 @@ pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
                 // Its kind or payload is refused by now: it must not hold up the others, nor come back every second.
                 Err(error) if error.as_database_error().is_some() => {
                     error!(team.id = %schedule.team, schedule = name, "the schedule can't be fired and is paused: {error}");
-                    schedules::pause(&mut conn, schedule.team, name, "scheduler").await?;
+                    schedules::hold(&mut conn, schedule.team, name, None).await?;
                 }
                 Err(error) => return Err(error),
             },
             Err(fault) => {
                 error!(team.id = %schedule.team, schedule = name, "the schedule can't be read and is paused: {fault}");
-                schedules::pause(&mut conn, schedule.team, name, "scheduler").await?;
+                schedules::hold(&mut conn, schedule.team, name, None).await?;
             }
         }
     }

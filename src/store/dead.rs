@@ -64,10 +64,11 @@ pub async fn list(
     after: Option<JobId>,
     limit: i64,
 ) -> Result<Vec<Row>, sqlx::Error> {
+    let ids = filter.ids();
     sqlx::query_file_as!(
         Row,
         "src/store/dead/list.sql",
-        filter.ids().as_deref(),
+        ids.as_deref(),
         filter.team.map(|team| team.0),
         filter.kind,
         filter.error,
@@ -100,10 +101,11 @@ pub struct Plan {
 
 /// Looks at a selection of open dead letters, the oldest `limit` of them.
 pub async fn plan(conn: &mut PgConnection, filter: &Filter, limit: Option<i64>) -> Result<Plan, sqlx::Error> {
+    let ids = filter.ids();
     sqlx::query_file_as!(
         Plan,
         "src/store/dead/plan.sql",
-        filter.ids().as_deref(),
+        ids.as_deref(),
         filter.team.map(|team| team.0),
         filter.kind,
         filter.error,
@@ -140,10 +142,11 @@ pub async fn pick(
     after: Option<&Picked>,
     limit: i64,
 ) -> Result<Vec<Picked>, sqlx::Error> {
+    let ids = filter.ids();
     sqlx::query_file_as!(
         Picked,
         "src/store/dead/pick.sql",
-        filter.ids().as_deref(),
+        ids.as_deref(),
         filter.team.map(|team| team.0),
         filter.kind,
         filter.error,

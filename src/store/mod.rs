@@ -1,7 +1,9 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
 pub mod depths;
+pub mod dead;
 pub mod doors;
+pub mod job_list;
 pub mod job_view;
 pub mod jobs;
 pub mod migrate;
@@ -10,3 +12,5 @@ pub mod schedules;
 #[cfg(feature = "dev")]
 pub mod stack;
 pub mod upkeep;
+pub mod queues;
+pub mod ticks;

@@ -1,56 +1,87 @@
-//! Schedules and their ticks, as the scheduler sees them: across teams.
+//! Schedules as an operator sees and sets them.
 
 use chrono::{DateTime, Utc};
-use longshore_workers::ids::TeamId;
+use longshore_workers::ids::{JobId, TeamId};
+use serde::Serialize;
+use serde_json::Value;
 use sqlx::PgConnection;
 
-use crate::scheduler::due::Decision;
-
-/// Ticks handled at one go.
-pub const HAND: usize = 500;
-
-/// A schedule whose tick is due.
-#[derive(Debug, Clone)]
-pub struct Due {
-    /// Whose.
-    pub team: TeamId,
-    /// Its name, unique in the team.
+/// A schedule.
+#[derive(Debug, Clone, Serialize)]
+pub struct Schedule {
+    /// Its name, unique in its team.
     pub name: String,
-    /// Five fields.
+    /// Its team.
+    pub team_id: TeamId,
+    /// Its team's name.
+    pub team: String,
+    /// The kind of job it enqueues.
+    pub kind: String,
+    /// With this payload.
+    pub payload: Value,
+    /// When.
     pub cron: String,
-    /// IANA name.
+    /// By which clocks.
     pub time_zone: String,
-    /// `skip`, `run_once` or `catch_up`.
+    /// What happens to ticks that nobody was there to fire: `skip`, `run_once` or `catch_up`.
     pub missed: String,
-    /// The tick.
-    pub due_at: DateTime<Utc>,
-    /// The database's time.
-    pub now: DateTime<Utc>,
+    /// Since when it does not fire.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Its next tick.
+    pub next_due_at: DateTime<Utc>,
+    /// Its last tick.
+    pub last_due_at: Option<DateTime<Utc>>,
+    /// The job of that tick; none when it was skipped.
+    pub last_job: Option<JobId>,
 }
 
-/// Schedules whose tick is due, longest overdue first; at most [`HAND`].
-pub async fn due(conn: &mut PgConnection) -> Result<Vec<Due>, sqlx::Error> {
-    let rows = sqlx::query_file!("src/store/schedules/due.sql", HAND as i64).fetch_all(conn).await?;
-    let due = rows.into_iter().map(|row| Due {
-        team: TeamId(row.team_id),
-        name: row.name,
-        cron: row.cron,
-        time_zone: row.time_zone,
-        missed: row.missed,
-        due_at: row.next_due_at,
-        now: row.now,
-    });
-    Ok(due.collect())
+/// Schedules of one team, or of all.
+pub async fn list(conn: &mut PgConnection, team: Option<TeamId>) -> Result<Vec<Schedule>, sqlx::Error> {
+    sqlx::query_file_as!(Schedule, "src/store/schedules/list.sql", team.map(|team| team.0)).fetch_all(conn).await
 }
 
-/// Fires or skips a tick: `Some(job)`, `Some(0)` when skipped, `None` when another scheduler was first.
-pub async fn tick(conn: &mut PgConnection, due: &Due, decision: &Decision) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/schedules/tick.sql", due.team.0, due.name, due.due_at, decision.next, decision.fire)
+/// A schedule as somebody wants it.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The kind of job.
+    pub kind: &'a str,
+    /// Its payload.
+    pub payload: &'a Value,
+    /// When.
+    pub cron: &'a str,
+    /// By which clocks.
+    pub time_zone: &'a str,
+    /// `skip`, `run_once` or `catch_up`.
+    pub missed: &'a str,
+    /// The first tick.
+    pub next_due_at: DateTime<Utc>,
+}
+
+/// Creates or changes a schedule; one that is the same keeps its next tick.
+pub async fn put(conn: &mut PgConnection, team: TeamId, wanted: &Wanted<'_>) -> Result<(), sqlx::Error> {
+    let Wanted { name, kind, payload, cron, time_zone, missed, next_due_at } = wanted;
+    sqlx::query_file!("src/store/schedules/put.sql", team.0, name, kind, payload, cron, time_zone, missed, next_due_at)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+/// The cron pattern and time zone of a schedule.
+pub async fn pattern(conn: &mut PgConnection, team: TeamId, name: &str) -> Result<Option<(String, String)>, sqlx::Error> {
+    let found = sqlx::query_file!("src/store/schedules/find.sql", team.0, name).fetch_optional(conn).await?;
+    Ok(found.map(|schedule| (schedule.cron, schedule.time_zone)))
+}
+
+/// Stops a schedule (`next_due_at` none) or lets it go on with that tick; false when the team has none of that name.
+pub async fn hold(
+    conn: &mut PgConnection,
+    team: TeamId,
+    name: &str,
+    next_due_at: Option<DateTime<Utc>>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/schedules/hold.sql", team.0, name, next_due_at.is_none(), next_due_at)
         .fetch_one(conn)
         .await
-}
-
-/// Pauses a schedule. False: no such schedule.
-pub async fn pause(conn: &mut PgConnection, team: TeamId, name: &str, by: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/schedules/pause.sql", team.0, name, by).fetch_one(conn).await
 }

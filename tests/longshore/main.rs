@@ -11,7 +11,6 @@ mod engine;
 mod faults;
 mod folder;
 mod documents;
-mod doors;
 mod new_kind;
 mod observability;
 mod stack_database;

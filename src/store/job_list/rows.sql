@@ -1,0 +1,17 @@
+-- Chosen jobs, newest first, each with the place where it is: looked for in the order outcome, scheduled, lease; a job
+-- in none of them is ready.
+select j.id as "id: JobId", j.team_id as "team_id: TeamId", t.name as team, j.kind, q.name as queue, j.created_at,
+  o.outcome as "outcome?", o.finished_at as "finished_at?",
+  s.reason as "waits_for?", nullif(s.run_at, 'infinity') as "run_at?",
+  coalesce(l.attempt, s.attempt, o.attempt, 0::smallint) as "attempt!",
+  l.fence is not null as "running!"
+from queue.jobs j
+join queue.queues q on q.id = j.queue_id
+join longshore.teams t on t.team_id = j.team_id
+left join queue.outcomes o on o.job_id = j.id and o.team_id = j.team_id and o.job_id = any ($1)
+left join queue.scheduled s on s.job_id = j.id and s.team_id = j.team_id
+left join lateral (
+  select x.fence, x.attempt from queue.leases x where x.team_id = j.team_id and j.id = any (x.open) limit 1
+) l on o.outcome is null and s.reason is null
+where j.id = any ($1)
+order by j.id desc

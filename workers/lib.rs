@@ -22,5 +22,5 @@ use registry::Registry;
 
 /// Every kind this build can run. A new one is a file, a `mod` beside it, and a line here.
 pub fn registry() -> Registry {
-    Registry::new()
+    Registry::new().add::<messages::send_sms::SendSms>()
 }

@@ -12,4 +12,6 @@ pub struct Rules {
     pub datalake: crate::datalake::Rules,
     /// Enrolling leads and running sequences.
     pub enrollment: crate::enrollment::EnrollmentRules,
+    /// `[rules.messages]`
+    pub messages: crate::messages::Rules,
 }

@@ -1,6 +1,6 @@
 //! Says what is of the right type and yet can't work.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -32,19 +32,16 @@ impl Config {
         within("api.upload_limit_bytes", self.api.upload_limit_bytes, &(1024..=1 << 40), problem);
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
-        for (key, timeout) in [
-            ("vendors.twilio.timeout_milliseconds", self.vendors.twilio.timeout),
-            ("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout),
-        ] {
-            within(key, timeout.as_millis(), &(100..=60_000), problem);
-        }
+        let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);
+        within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
+        within("vendors.apollo.timeout_seconds", self.vendors.apollo.timeout_seconds, &(1..=60), problem);
         if self.worker.beat * 3 > self.worker.lease {
             problem(
                 "worker.beat_seconds",
                 format!("must be at most a third of worker.lease_seconds, which is {}", self.worker.lease.as_secs()),
             );
         }
-        if self.vendors.twilio.timeout >= self.worker.lease {
+        if twilio >= self.worker.lease {
             problem("vendors.twilio.timeout_milliseconds", "must be shorter than worker.lease_seconds".into());
         }
         for (key, url) in [

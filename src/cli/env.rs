@@ -77,6 +77,7 @@ impl Env {
         let wait = config.database.acquire_timeout;
         match tokio::time::timeout(wait, PgConnection::connect_with(&options)).await {
             Ok(Ok(conn)) => Ok(Database { conn }),
+            Ok(Err(sqlx::Error::Database(refusal))) => Err(unreachable(refusal.message().to_owned())),
             Ok(Err(error)) => Err(unreachable(error.to_string())),
             Err(_) => Err(unreachable(format!("no answer within {} seconds", wait.as_secs()))),
         }

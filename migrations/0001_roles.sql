@@ -62,6 +62,15 @@ language sql stable parallel safe
 return nullif(current_setting('app.team_id', true), '')::uuid;
 grant execute on function longshore.current_team() to public;
 
+-- Which migrations this database has had: the history itself belongs to the migrator alone.
+create function longshore.migrations() returns table (version bigint, checksum bytea)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if to_regclass('longshore._migrations') is null then return; end if;
+  return query select m.version, m.checksum from longshore._migrations m where m.success order by m.version;
+end $$;
+grant execute on function longshore.migrations() to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
+
 -- Gives a table that holds a team's data its policies: the team sees its own rows, the engine, operators and
 -- auditors see all. `team_access` is what a tenant statement may do (for example 'select, insert'); '' is nothing.
 create procedure longshore.protect(target regclass, team_access text)

@@ -324,6 +324,24 @@ begin
     and not exists (select from queue.leases x where x.boot_id = p.boot_id);
 end $$;
 
+-- Hands back, unrun, what a live process holds without knowing of it: claims whose answer was lost on the way.
+-- `known` are the fences it does know. The caller makes sure that no claim of its own is under way.
+create function queue.disown(boot uuid, known bigint[]) returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  n integer;
+begin
+  with gone as (
+    delete from queue.leases l where l.boot_id = boot and l.fence <> all (known)
+    returning l.queue_id, l.team_id, l.priority, l.kind, l.attempt, l.open
+  ), back as (
+    insert into queue.ready (queue_id, team_id, priority, first_job, jobs, kind, attempt)
+    select g.queue_id, g.team_id, g.priority, g.open[1], g.open, g.kind, g.attempt - 1 from gone g where cardinality(g.open) > 0
+  )
+  select coalesce(sum(cardinality(open)), 0) into n from gone;
+  return n;
+end $$;
+
 -- Cancels a job. Answers cancelled (it will not run), cancelling (it runs; its handler is told within a heartbeat),
 -- or how it had ended already: done, dead, cancelled; null when the team has no such job.
 create function queue.cancel(team uuid, job bigint, by text) returns text
@@ -389,6 +407,7 @@ grant execute on function queue.finish(uuid, bigint[], bigint[]) to longshore_wo
 grant execute on function queue.settle(uuid, bigint[], bigint[], text[], interval[], text[], jsonb[]) to longshore_worker;
 grant execute on function queue.complete(uuid, bigint, bigint, jsonb) to longshore_worker;
 grant execute on function queue.hold(uuid, bigint, bigint) to longshore_worker;
+grant execute on function queue.disown(uuid, bigint[]) to longshore_worker;
 grant execute on function queue.promote(integer) to longshore_worker, longshore_scheduler;
 grant execute on function queue.reap(integer) to longshore_worker, longshore_scheduler;
 grant execute on function queue.cancel(uuid, bigint, text) to longshore_api, longshore_operator, longshore_worker;

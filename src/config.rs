@@ -285,6 +285,12 @@ pub struct Setting {
     pub source: String,
 }
 
+/// The names of the variables that are settings of this process: a process it starts is given its own.
+pub fn own_variables() -> impl Iterator<Item = String> {
+    let ours = |name: &String| name.starts_with("LONGSHORE_") || ["DATABASE_URL", "PORT"].contains(&name.as_str());
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(ours)
+}
+
 impl Config {
     /// Reads the settings of this process.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {

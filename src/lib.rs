@@ -3,6 +3,8 @@
 //! `workers/` (the crate `longshore-workers`) says what each job does; this crate decides when, where and for whom it
 //! runs. `docs/ARCHITECTURE.md` has the map.
 
+pub mod admin;
+pub mod api;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "dev")]
@@ -10,7 +12,9 @@ pub mod dev;
 pub mod queue;
 pub mod scheduler;
 pub mod serve;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;
 pub mod tenancy;
 
 pub use longshore_workers as workers;

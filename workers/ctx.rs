@@ -132,9 +132,16 @@ impl Ctx {
     /// A transaction as [`Ctx::tx`] gives it, in which the lease is checked and kept: what it writes is fenced.
     pub async fn fenced_tx(&self) -> Result<Tx, Stop> {
         let mut tx = self.tx().await?;
-        let Lease { boot, fence } = self.claim.lease;
-        sqlx::query_file!("queue/hold.sql", boot, fence, self.job().0).fetch_one(&mut *tx).await?;
+        self.keep_lease(&mut tx).await?;
         Ok(tx)
+    }
+
+    /// Checks the lease in a transaction of [`Ctx::tx`], and keeps it until that ends. For transactions that take hotter
+    /// locks (a team's credits): the lease row comes last in the order of locks, because the completion takes it last.
+    pub async fn keep_lease(&self, conn: &mut PgConnection) -> Result<(), Stop> {
+        let Lease { boot, fence } = self.claim.lease;
+        sqlx::query_file!("queue/hold.sql", boot, fence, self.job().0).fetch_one(conn).await?;
+        Ok(())
     }
 
     /// Completes the job inside `tx` and commits: its effects and its end happen together, or not at all.

@@ -16,11 +16,12 @@ pub mod job;
 pub mod messages;
 pub mod registry;
 pub mod rules;
+pub mod telemetry;
 pub mod vendors;
 
 use registry::Registry;
 
 /// Every kind this build can run. A new one is a file, a `mod` beside it, and a line here.
 pub fn registry() -> Registry {
-    Registry::new()
+    Registry::new().add::<enrichment::enrich_person::EnrichPerson>()
 }

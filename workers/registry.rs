@@ -89,7 +89,18 @@ impl Kind {
 }
 
 fn parse<J: Job>(payload: Value) -> Result<J, Invalid> {
-    let job: J = serde_json::from_value(payload).map_err(|e| Invalid::new("payload", e.to_string()))?;
+    let job: J = serde_path_to_error::deserialize(payload).map_err(|e| {
+        let (path, fault) = (e.path().to_string(), e.into_inner().to_string());
+        // An unknown or missing field has no place of its own to point at: its name stands in the message.
+        let named = ["unknown field `", "missing field `"].iter().find_map(|start| fault.strip_prefix(start)?.split('`').next());
+        let field = match (path.as_str(), named) {
+            (".", None) => "payload".to_owned(),
+            (".", Some(name)) => name.to_owned(),
+            (path, Some(name)) if path.rsplit('.').next() != Some(name) => format!("{path}.{name}"),
+            (path, _) => path.to_owned(),
+        };
+        Invalid::new(field, fault)
+    })?;
     job.check()?;
     Ok(job)
 }

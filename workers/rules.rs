@@ -5,4 +5,7 @@ use serde::Deserialize;
 /// The families' sections of the configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Rules {}
+pub struct Rules {
+    /// Enrichment.
+    pub enrichment: crate::enrichment::Rules,
+}

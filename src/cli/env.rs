@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError},
-    store,
+    store::{self, migrate::Standing},
     tenancy::teams,
     workers::ids::TeamId,
 };
@@ -51,10 +51,10 @@ impl Env {
     /// Connects, and makes sure that the database is as new as this build.
     pub async fn database(&self) -> Result<Database, Problem> {
         let mut database = self.any_database().await?;
-        match store::migrate::pending(&mut database.conn).await? {
-            0 => Ok(database),
-            1 => Err(problem::pending("1 migration is missing")),
-            missing => Err(problem::pending(format!("{missing} migrations are missing"))),
+        match store::migrate::standing(&mut database.conn).await? {
+            Standing::Fits { .. } => Ok(database),
+            Standing::Behind { missing } => Err(problem::missing(missing)),
+            Standing::Differs { version } => Err(problem::differs(version)),
         }
     }
 
@@ -94,8 +94,7 @@ impl Database {
     /// A transaction as the operator: sees all teams, acts through functions.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
         let mut tx = self.conn.begin().await?;
-        let become_operator = sqlx::query_file!("src/store/become_operator.sql").fetch_one(&mut *tx).await;
-        become_operator.map_err(not_an_operator)?;
+        store::operator::act(&mut tx).await.map_err(not_an_operator)?;
         Ok(tx)
     }
 

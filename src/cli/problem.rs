@@ -140,9 +140,24 @@ const REACH: &str = "check that the server runs and that DATABASE_URL names it";
 const ROLE: &str = "connect as longshore_operator, or as a role that may become it";
 
 /// The database is older than this build.
-pub fn pending(why: impl fmt::Display) -> Problem {
+fn pending(why: &str) -> Problem {
     Problem::new(Exit::MigrationsPending, format!("the database is older than this build: {why}"))
         .remedy("longshore migrate (as longshore_migrator, or as a superuser the first time)")
+}
+
+/// The database lacks so many migrations.
+pub fn missing(count: usize) -> Problem {
+    match count {
+        1 => pending("1 migration is missing"),
+        many => pending(&format!("{many} migrations are missing")),
+    }
+}
+
+/// The database and this build have different ideas of one migration.
+pub fn differs(version: i64) -> Problem {
+    Problem::new(Exit::Failed, "a migration in this build is not the one that was applied")
+        .value(version.to_string())
+        .remedy("run the build that this database belongs to; an applied migration is never changed")
 }
 
 impl From<MigrateError> for Problem {

@@ -1,3 +1,8 @@
 //! The local stack: everything a newcomer or a test needs that is not ours to ship.
 
+pub mod child;
+pub mod database;
+pub mod folder;
+pub mod leads_csv;
 pub mod postgres;
+pub mod sandbox;

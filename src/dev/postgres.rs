@@ -80,12 +80,17 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster, making it first where there is none. Durable: fsync stays on unless a setting says otherwise.
     pub fn start(options: Options) -> Result<Self, PostgresError> {
-        let binaries = find_binaries().ok_or(PostgresError::NotInstalled)?;
+        Self::start_with(find_binaries().ok_or(PostgresError::NotInstalled)?, options)
+    }
+
+    /// As [`Cluster::start`], with the programs of `binaries`.
+    pub fn start_with(binaries: PathBuf, options: Options) -> Result<Self, PostgresError> {
         let user = postgres_user();
         prepare_folders(&options.folder, user)?;
         if !options.folder.join("data/PG_VERSION").exists() {
             initdb(&binaries, &options.folder, user)?;
         }
+        wait_until_left(&options.folder);
         let port = free_port().map_err(|source| PostgresError::Folder { folder: options.folder.clone(), source })?;
         let guard = spawn_guarded(&binaries, &options, port, user)?;
         let mut cluster = Self { binaries, options, port, user, guard };
@@ -115,13 +120,11 @@ impl Cluster {
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "-m", "immediate", "-w", "-D"]).arg(&data);
         run(&mut stop, "pg_ctl")?;
-        let _ = self.guard.wait();
-        self.guard = spawn_guarded(
-            &self.binaries,
-            &Options { temporary: self.options.temporary, ..self.options.clone() },
-            self.port,
-            self.user,
-        )?;
+        // The guard notices and ends. `wait` would close its standard input first, which means something else to it.
+        while self.guard.try_wait().is_ok_and(|ended| ended.is_none()) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.guard = spawn_guarded(&self.binaries, &self.options, self.port, self.user)?;
         self.wait_until_ready()
     }
 
@@ -154,7 +157,22 @@ impl Drop for Cluster {
         // Closing the guard's standard input is the signal to stop.
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
+        if self.options.temporary {
+            let _ = fs::remove_dir_all(&self.options.folder);
+        }
     }
+}
+
+/// Runs [`INSTALL`] where that may work: as root, with apt-get on the machine. True when the programs are there then.
+pub fn install() -> bool {
+    let apt = ["/usr/bin/apt-get", "/bin/apt-get"].iter().any(|path| Path::new(path).exists());
+    if !apt || postgres_user().is_none() {
+        return false;
+    }
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(format!("apt-get update && {INSTALL}")).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+    // Our own standard output is data; what apt-get says is for people.
+    command.stdout(io::stderr()).status().is_ok_and(|status| status.success()) && find_binaries().is_some()
 }
 
 /// `$LONGSHORE_PG_BIN` is read by the configuration and passed on by tests; here: PATH's own server, else the newest of
@@ -200,6 +218,30 @@ fn postgres_user() -> Option<(u32, u32)> {
     find("postgres").or_else(|| find("nobody")).or(Some((65534, 65534)))
 }
 
+/// Waits for the server of an owner that died a moment ago: its guard is stopping it.
+fn wait_until_left(folder: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let server = || {
+        let text = fs::read_to_string(folder.join("data/postmaster.pid")).ok()?;
+        let pid = text.lines().next()?.trim().to_owned();
+        // Another program may have got the number of a server that was killed.
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        (name.trim() == "postgres").then_some(())
+    };
+    while server().is_some() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whether the server's user may pass through `folder` and the folders above it.
+pub fn can_enter(folder: &Path) -> bool {
+    let Some((uid, gid)) = postgres_user() else { return true };
+    let mut enter = Command::new("/bin/sh");
+    enter.args(["-c", "cd \"$0\""]).arg(folder).current_dir("/").uid(uid).gid(gid);
+    enter.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    enter.status().is_ok_and(|status| status.success())
+}
+
 fn prepare_folders(folder: &Path, user: Option<(u32, u32)>) -> Result<(), PostgresError> {
     let prepare = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
@@ -236,16 +278,11 @@ fn initdb(binaries: &Path, folder: &Path, user: Option<(u32, u32)>) -> Result<()
 fn spawn_guarded(binaries: &Path, options: &Options, port: u16, user: Option<(u32, u32)>) -> Result<Child, PostgresError> {
     const GUARD: &str = r#"
         folder=$1; temporary=$2; shift 2
-        "$@" >>"$folder/postgres.log" 2>&1 </dev/null &
-        server=$!
-        ( wait_for=$server; while kill -0 $wait_for 2>/dev/null; do sleep 0.2; done; kill -TERM $$ 2>/dev/null ) </dev/null >/dev/null 2>&1 &
-        watcher=$!
-        trap 'kill $watcher 2>/dev/null; exit 1' TERM
+        ( "$@" >>"$folder/postgres.log" 2>&1 </dev/null; kill -TERM $$ 2>/dev/null ) &
         read -r _
-        trap - TERM
-        kill -INT $server 2>/dev/null
-        wait $server
-        kill $watcher 2>/dev/null
+        trap '' TERM
+        kill -INT "$(head -n 1 "$folder/data/postmaster.pid")" 2>/dev/null
+        wait
         [ "$temporary" = yes ] && rm -rf "$folder"
         exit 0
     "#;
@@ -269,7 +306,7 @@ fn spawn_guarded(binaries: &Path, options: &Options, port: u16, user: Option<(u3
         .arg("-D")
         .arg(options.folder.join("data"))
         .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-k"])
-        .arg(options.folder.join("run"));
+        .arg(socket_folder(&options.folder));
     for setting in &options.settings {
         command.args(["-c", setting]);
     }
@@ -283,6 +320,12 @@ fn spawn_guarded(binaries: &Path, options: &Options, port: u16, user: Option<(u3
         .process_group(0)
         .spawn()
         .map_err(|source| PostgresError::Spawn { program: binaries.join("postgres"), source })
+}
+
+/// Where the server's socket goes: nowhere, when the path would be longer than a socket's may be.
+fn socket_folder(folder: &Path) -> PathBuf {
+    let run = folder.join("run");
+    if run.as_os_str().len() + "/.s.PGSQL.65535.lock".len() > 107 { PathBuf::new() } else { run }
 }
 
 fn as_postgres(program: &Path, user: Option<(u32, u32)>) -> Command {

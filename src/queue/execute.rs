@@ -1,6 +1,6 @@
 //! Runs one claimed job: decode, run under its timeout, catch a panic, and decide what becomes of it.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
@@ -10,9 +10,11 @@ use longshore_workers::{
     registry::Kind,
 };
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-use super::settle::{StopCause, Verdict, settle};
+use super::{
+    running::Switch,
+    settle::{StopCause, Verdict, settle},
+};
 
 /// A job in a worker's hands.
 #[derive(Debug, Clone)]
@@ -29,39 +31,46 @@ pub struct Claimed {
     pub cancelled: bool,
 }
 
-/// Runs `job` and says what becomes of it. `cancel` stops it; `cause` then says why.
-pub async fn execute(
-    kind: &Kind,
-    job: Claimed,
-    services: Arc<Services>,
-    cancel: CancellationToken,
-    cause: impl FnOnce() -> StopCause,
-) -> Verdict {
+/// How long a handler that is told to stop, or whose time is up, may take to end in order before it is dropped.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// Runs `job` and says what becomes of it. `switch` stops it.
+pub async fn execute(kind: &Kind, job: Claimed, services: Arc<Services>, switch: &Switch) -> Verdict {
     if job.cancelled {
         return Verdict::Cancelled;
     }
     let (attempt, max_attempts) = (job.claim.attempt, job.claim.max_attempts);
     let unit = services.random.unit();
-    let ctx = Ctx::new(job.claim, services, cancel.clone());
-    let outcome = run(kind, job.version, job.payload, ctx, cancel).await;
-    settle(outcome, cause(), attempt, max_attempts, &kind.retry, unit)
+    // The handler's own token: its time may be up without anybody having stopped it.
+    let ctx = Ctx::new(job.claim, services, switch.token().child_token());
+    let outcome = run(kind, job.version, job.payload, ctx, switch).await;
+    settle(outcome, switch.cause(), attempt, max_attempts, &kind.retry, unit)
 }
 
-async fn run(kind: &Kind, version: i16, payload: Value, ctx: Ctx, cancel: CancellationToken) -> Outcome {
+async fn run(kind: &Kind, version: i16, payload: Value, ctx: Ctx, switch: &Switch) -> Outcome {
     if version > kind.version {
-        // A newer build wrote it; let that build have it.
-        return Err(Stop::snooze(
-            std::time::Duration::from_secs(30),
-            format!("payload version {version} is newer than this build's {}", kind.version),
-        ));
+        // A newer build wrote it; that build shall have it.
+        let reason = format!("payload version {version} is newer than this build's {}", kind.version);
+        return Err(Stop::snooze(Duration::from_secs(30), reason));
     }
-    let work = AssertUnwindSafe(kind.run(version, payload, ctx)).catch_unwind();
-    match tokio::time::timeout(kind.timeout, work).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => Err(Stop::retry(anyhow::anyhow!("the handler panicked: {}", panic_text(&panic)))),
-        Err(_) => {
-            cancel.cancel();
-            Err(Stop::retry(anyhow::anyhow!("timed out after {:?}", kind.timeout)))
+    let own = ctx.cancel().clone();
+    let work = AssertUnwindSafe(kind.run(version, payload, ctx)).catch_unwind().map(|ended| {
+        ended.unwrap_or_else(|panic| Err(Stop::retry(anyhow::anyhow!("the handler panicked: {}", panic_text(&panic)))))
+    });
+    tokio::pin!(work);
+    tokio::select! {
+        outcome = &mut work => outcome,
+        () = tokio::time::sleep(kind.timeout) => {
+            own.cancel();
+            match tokio::time::timeout(STOP_GRACE, work).await {
+                Ok(Ok(done)) => Ok(done),
+                _ => Err(Stop::retry(anyhow::anyhow!("timed out after {:?}", kind.timeout))),
+            }
+        }
+        () = switch.token().cancelled() => {
+            // Past its lease a handler has no time left: whatever it writes now is refused.
+            let grace = if switch.cause() == StopCause::LeaseLost { Duration::ZERO } else { STOP_GRACE };
+            tokio::time::timeout(grace, work).await.unwrap_or(Err(Stop::Cancelled))
         }
     }
 }

@@ -55,6 +55,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every word that [`Verdict::name`] answers.
+    pub const NAMES: [&'static str; 8] = ["done", "retry", "snoozed", "unknown", "parked", "dead", "cancelled", "released"];
+
     /// The word that `queue.settle`, logs and metrics use.
     pub fn name(&self) -> &'static str {
         match self {

@@ -112,6 +112,11 @@ pub async fn settle(conn: &mut PgConnection, boot: Uuid, settled: &[Settled]) ->
     Ok(accepted.into_iter().map(JobId).collect())
 }
 
+/// Hands back, unrun, what this process holds under fences it does not know of. Returns how many jobs.
+pub async fn disown(conn: &mut PgConnection, boot: Uuid, known: &[i64]) -> Result<i32, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/jobs/disown.sql", boot, known).fetch_one(conn).await
+}
+
 /// Makes due scheduled jobs ready; returns how many.
 pub async fn promote(conn: &mut PgConnection, most: i32) -> Result<i32, sqlx::Error> {
     sqlx::query_file_scalar!("src/store/jobs/promote.sql", most).fetch_one(conn).await

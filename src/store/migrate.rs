@@ -2,7 +2,7 @@
 
 use sqlx::{
     PgConnection,
-    migrate::{Migrate as _, MigrateError, Migrator},
+    migrate::{MigrateError, Migrator},
 };
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -18,19 +18,49 @@ pub async fn run(conn: &mut PgConnection) -> Result<(), MigrateError> {
     migrator.run(conn).await
 }
 
-/// How many of this build's migrations the database lacks. One that is newer than this build lacks none.
-pub async fn pending(conn: &mut PgConnection) -> Result<usize, MigrateError> {
-    let applied = match conn.list_applied_migrations(HISTORY).await {
-        Ok(applied) => applied,
-        Err(MigrateError::Execute(error)) if is_missing(&error) => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    let known = MIGRATOR.iter().filter(|migration| !applied.iter().any(|one| one.version == migration.version));
-    Ok(known.count())
+/// How a database stands to this build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Every migration of this build is there; `newer` are of a later build, which this one bears (expand, then contract).
+    Fits {
+        /// Migrations this build does not know.
+        newer: usize,
+    },
+    /// Some are missing: `longshore migrate` first.
+    Behind {
+        /// How many.
+        missing: usize,
+    },
+    /// A migration was changed after it had been applied.
+    Differs {
+        /// Its number.
+        version: i64,
+    },
 }
 
+/// Compares a database with this build. Any role of the house may ask.
+pub async fn standing(conn: &mut PgConnection) -> Result<Standing, sqlx::Error> {
+    let applied = match sqlx::query_file!("src/store/migrate/applied.sql").fetch_all(conn).await {
+        Ok(applied) => applied,
+        Err(error) if is_missing(&error) => return Ok(Standing::Behind { missing: MIGRATOR.iter().count() }),
+        Err(error) => return Err(error),
+    };
+    let mut missing = 0;
+    for wanted in MIGRATOR.iter() {
+        match applied.iter().find(|had| had.version == wanted.version) {
+            None => missing += 1,
+            Some(had) if had.checksum != *wanted.checksum => return Ok(Standing::Differs { version: wanted.version }),
+            Some(_) => {}
+        }
+    }
+    if missing > 0 {
+        return Ok(Standing::Behind { missing });
+    }
+    Ok(Standing::Fits { newer: applied.len().saturating_sub(MIGRATOR.iter().count()) })
+}
+
+/// No such table, no such schema: nothing was ever applied.
 fn is_missing(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|e| e.code());
-    // No such table, no such schema.
     code.is_some_and(|code| code == "42P01" || code == "3F000")
 }

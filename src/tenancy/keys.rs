@@ -185,6 +185,13 @@ pub struct ParsedKey {
     digest: [u8; 32],
 }
 
+impl ParsedKey {
+    /// Whether both are the same credential; takes as long whatever they differ in.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && bool::from(self.digest.ct_eq(&other.digest))
+    }
+}
+
 impl fmt::Debug for ParsedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ParsedKey").field("key_id", &self.key_id).finish_non_exhaustive()
@@ -253,11 +260,11 @@ pub enum AuthError {
 
 /// Checks a credential against the stored digest. An unknown id costs the same work as a wrong secret.
 pub async fn authenticate(conn: &mut PgConnection, text: &str, now: DateTime<Utc>) -> Result<Principal, AuthError> {
-    authenticate_parsed(conn, parse(text)?, now).await
+    authenticate_parsed(conn, &parse(text)?, now).await
 }
 
 /// [`authenticate`], for a credential that was read before.
-pub async fn authenticate_parsed(conn: &mut PgConnection, key: ParsedKey, now: DateTime<Utc>) -> Result<Principal, AuthError> {
+pub async fn authenticate_parsed(conn: &mut PgConnection, key: &ParsedKey, now: DateTime<Utc>) -> Result<Principal, AuthError> {
     let stored = sqlx::query_file!("src/store/keys/find.sql", key.key_id).fetch_optional(&mut *conn).await?;
     let expected = stored.as_ref().map_or(&[0; 32][..], |stored| &stored.digest);
     let same = bool::from(expected.ct_eq(&key.digest));
@@ -273,7 +280,7 @@ pub async fn authenticate_parsed(conn: &mut PgConnection, key: ParsedKey, now: D
     }
     Ok(Principal {
         team: TeamId(stored.team_id),
-        key_id: key.key_id,
+        key_id: key.key_id.clone(),
         // A scope that a newer build stored opens nothing here.
         scopes: stored.scopes.iter().filter_map(|scope| scope.parse().ok()).collect(),
         expires_at: stored.expires_at,

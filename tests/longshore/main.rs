@@ -2,7 +2,16 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod child;
 mod cli;
 mod config;
+mod credits;
 mod database;
+mod doors;
+mod engine;
+mod faults;
+mod folder;
+mod new_kind;
+mod observability;
+mod stack_database;
 mod support;

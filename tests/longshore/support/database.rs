@@ -37,6 +37,7 @@ pub fn cluster() -> &'static Cluster {
 /// A database of this test's own, migrated.
 pub struct TestDb {
     name: String,
+    port: u16,
     /// As the superuser, past every policy: for arranging and checking.
     pub admin: PgPool,
 }
@@ -58,17 +59,31 @@ impl TestDb {
         let create = format!("create database {name} template longshore_template");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut conn).await.expect("a database");
         let admin = pool(&cluster.url("postgres", &name), 5);
-        Self { name, admin }
+        Self { name, port: cluster.port(), admin }
+    }
+
+    /// In a cluster of the test's own, which it may crash.
+    pub async fn in_cluster(cluster: &Cluster, name: &str) -> Self {
+        let mut conn = connect(&cluster.url("postgres", "postgres")).await;
+        let create = format!("create database {name}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut conn).await.expect("a database");
+        let url = cluster.url("postgres", name);
+        store::migrate::run(&mut connect(&url).await).await.expect("the migrations");
+        Self { name: name.into(), port: cluster.port(), admin: pool(&url, 5) }
+    }
+
+    fn url_as(&self, user: &str) -> String {
+        format!("postgres://{user}@127.0.0.1:{}/{}", self.port, self.name)
     }
 
     /// The address of this database as a role of the house (`worker` for `longshore_worker`).
     pub fn url(&self, role: &str) -> String {
-        cluster().url(&format!("longshore_{role}"), &self.name)
+        self.url_as(&format!("longshore_{role}"))
     }
 
     /// The address as the superuser.
     pub fn admin_url(&self) -> String {
-        cluster().url("postgres", &self.name)
+        self.url_as("postgres")
     }
 
     /// A guarded pool as a role of the house.
@@ -83,7 +98,8 @@ impl TestDb {
     }
 }
 
-fn pool(url: &str, connections: u32) -> PgPool {
+/// A guarded pool.
+pub fn pool(url: &str, connections: u32) -> PgPool {
     let options: PgConnectOptions = url.parse().expect("an address");
     db::guarded_pool(options, PoolSize { connections, acquire_timeout: Duration::from_secs(20) })
 }

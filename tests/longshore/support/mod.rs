@@ -3,9 +3,15 @@
 #![allow(dead_code, unused_imports, reason = "each test uses its own part")]
 
 pub mod database;
+pub mod fleet;
+pub mod http;
+pub mod kinds;
+pub mod programs;
+pub mod prometheus;
 pub mod services;
 pub mod stepper;
 
 pub use database::TestDb;
+pub use fleet::Fleet;
 pub use services::services;
 pub use stepper::Stepper;

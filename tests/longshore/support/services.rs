@@ -15,6 +15,8 @@ use longshore::workers::{
     vendors::{VendorError, Vendors},
 };
 
+use sqlx::PgPool;
+
 use super::TestDb;
 
 /// Tuesday, 18:00 UTC: early afternoon or late morning all over the continental United States.
@@ -24,8 +26,13 @@ pub fn noon() -> DateTime<Utc> {
 
 /// Services whose vendors refuse every call: replace what the test needs.
 pub fn services(db: &TestDb) -> Services {
+    services_over(db.pool("worker"))
+}
+
+/// The same over a pool of the worker's role.
+pub fn services_over(pool: PgPool) -> Services {
     Services {
-        pool: db.pool("worker"),
+        pool,
         clock: Arc::new(TestClock::at(noon())),
         random: Arc::new(SeededRandom::new(1)),
         vendors: Vendors { sms: Arc::new(Nobody), people: Arc::new(Nobody) },

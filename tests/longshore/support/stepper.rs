@@ -5,7 +5,8 @@ use std::sync::Arc;
 use longshore::{
     queue::{
         execute::{Claimed, execute},
-        settle::{StopCause, Verdict},
+        running::Switch,
+        settle::Verdict,
     },
     store::{
         jobs::{self, Settled},
@@ -21,7 +22,6 @@ use longshore::{
     },
 };
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::TestDb;
@@ -59,15 +59,45 @@ impl Stepper {
 
     /// Claims up to `slots` jobs of a queue.
     pub async fn claim(&self, queue: &str, slots: i32) -> Vec<Claimed> {
+        self.claim_after(queue, slots, Uuid::nil()).await
+    }
+
+    /// Claims, starting behind a team.
+    pub async fn claim_after(&self, queue: &str, slots: i32, after: Uuid) -> Vec<Claimed> {
         let mut conn = self.engine.acquire().await.expect("a connection");
         let kinds = self.registry.names_in(queue);
-        jobs::claim(&mut conn, self.boot, queue, slots, Uuid::nil(), &kinds).await.expect("a claim")
+        jobs::claim(&mut conn, self.boot, queue, slots, after, &kinds).await.expect("a claim")
+    }
+
+    /// Hands back what is held under fences other than `known`.
+    pub async fn disown(&self, known: &[i64]) -> i32 {
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        jobs::disown(&mut conn, self.boot, known).await.expect("a look")
+    }
+
+    /// Finishes a job the fast way; false when it was fenced.
+    pub async fn finish(&self, job: &Claimed) -> bool {
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        let settled = [Settled { job: job.claim.job, fence: job.claim.lease.fence, verdict: Verdict::Done { output: None } }];
+        !jobs::finish(&mut conn, self.boot, &settled).await.expect("an answer").is_empty()
+    }
+
+    /// Stops renewing, as a killed process does: its lease is over.
+    pub async fn die(&self, db: &TestDb) {
+        let expire = "update queue.processes set expires_at = now() where boot_id = $1";
+        sqlx::query(expire).bind(self.boot).execute(&db.admin).await.expect("an update");
+    }
+
+    /// Hands back the jobs of processes that are gone.
+    pub async fn reap(&self) {
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        jobs::reap(&mut conn, 1000).await.expect("a reaping");
     }
 
     /// Runs a claimed job to its verdict, without recording it.
     pub async fn run(&self, job: Claimed) -> Verdict {
         let kind = self.registry.get(&job.claim.kind).expect("a known kind");
-        execute(kind, job, self.services.clone(), CancellationToken::new(), || StopCause::None).await
+        execute(kind, job, self.services.clone(), &Switch::default()).await
     }
 
     /// Records a verdict; false when it was fenced.

@@ -1,0 +1,114 @@
+//! From a Bearer key to a team and what it may do there.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+use chrono::{DateTime, Duration, Utc};
+use longshore_workers::ids::TeamId;
+use tracing::{Span, field};
+
+use super::{
+    Api,
+    error::{ApiError, Code},
+};
+use crate::tenancy::keys::{self, AuthError, CACHE_SECONDS, ParsedKey, Principal, Scope};
+
+/// Who asks. A handler that takes one answers nobody without a valid key.
+#[derive(Debug, Clone)]
+pub struct Caller(Principal);
+
+impl Caller {
+    /// The team it speaks for.
+    pub fn team(&self) -> TeamId {
+        self.0.team
+    }
+
+    /// How it stands in records: the public id of its key.
+    pub fn name(&self) -> String {
+        format!("key {}", self.0.key_id)
+    }
+
+    /// Refuses a key that may not do this.
+    pub fn needs(&self, scope: Scope) -> Result<(), ApiError> {
+        if self.0.may(scope) {
+            return Ok(());
+        }
+        Err(ApiError::new(Code::MissingScope, format!("This needs a key with the scope `{scope}`.")))
+    }
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let refused = |why: String| ApiError::header(Code::Unauthenticated, "Authorization", why);
+        let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+            return Err(refused("Send `Authorization: Bearer <API key>`.".into()));
+        };
+        let credential = value.to_str().ok().and_then(|text| text.split_once(' '));
+        let Some((_, text)) = credential.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
+            return Err(refused("Only `Bearer <API key>` is understood.".into()));
+        };
+        let key = keys::parse(text.trim()).map_err(|error| refused(error.to_string()))?;
+        let now = api.clock.now();
+        let principal = match api.keys.find(&key, now) {
+            Some(principal) => principal,
+            None => {
+                let mut conn = api.pool.acquire().await?;
+                let principal = match keys::authenticate_parsed(&mut conn, &key, now).await {
+                    Ok(principal) => principal,
+                    Err(AuthError::Database(error)) => return Err(error.into()),
+                    Err(error) => return Err(refused(error.to_string())),
+                };
+                api.keys.remember(key, principal.clone(), now);
+                principal
+            }
+        };
+        Span::current().record("team.id", field::display(principal.team)).record("key.id", &principal.key_id);
+        Ok(Self(principal))
+    }
+}
+
+/// Keys that were checked a moment ago, so that a busy key costs one question every few seconds.
+#[derive(Default)]
+pub struct KeyCache(Mutex<HashMap<String, Known>>);
+
+struct Known {
+    key: ParsedKey,
+    principal: Principal,
+    checked_at: DateTime<Utc>,
+}
+
+impl KeyCache {
+    const MOST: usize = 10_000;
+
+    fn find(&self, key: &ParsedKey, now: DateTime<Utc>) -> Option<Principal> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = known.get(&key.key_id)?;
+        let good = one.is_fresh(now) && one.principal.expires_at.is_none_or(|end| now < end) && one.key.is_same(key);
+        good.then(|| one.principal.clone())
+    }
+
+    fn remember(&self, key: ParsedKey, principal: Principal, now: DateTime<Utc>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST {
+            known.retain(|_, one| one.is_fresh(now));
+        }
+        if known.len() < Self::MOST {
+            known.insert(key.key_id.clone(), Known { key, principal, checked_at: now });
+        }
+    }
+}
+
+impl Known {
+    fn is_fresh(&self, now: DateTime<Utc>) -> bool {
+        // A clock that was set back must not keep a revoked key alive.
+        self.checked_at <= now && now - self.checked_at < Duration::seconds(CACHE_SECONDS)
+    }
+}

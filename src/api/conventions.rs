@@ -1,0 +1,179 @@
+//! What holds for every request: an id, a deadline, a bound on how many, and refusals of one form.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt as _;
+use longshore_workers::clock::Random;
+use tracing::{Instrument as _, error, field, info, info_span, warn};
+
+use super::{
+    ApiState,
+    error::{ApiError, Code},
+};
+
+/// No request takes longer.
+const DEADLINE: Duration = Duration::from_secs(30);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names a request, and the jobs it causes, in every log line: the caller's own id where it sent one.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub Arc<str>);
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("a request came past the conventions"))
+    }
+}
+
+/// Keeps the conventions around `next`.
+pub async fn keep(State(api): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
+    let id = RequestId(request_id(request.headers(), api.random.as_ref()).into());
+    request.extensions_mut().insert(id.clone());
+    let path = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let span = info_span!("request", request.id = %id.0, method = %request.method(), path, team.id = field::Empty, key.id = field::Empty);
+    async move {
+        let started = api.clock.now();
+        let mut response = within_bounds(&api, request, next).await;
+        if response.status().is_client_error() || response.status().is_server_error() {
+            response = refuse(&api, response);
+        }
+        dress(response.headers_mut(), &id);
+        let took = (api.clock.now() - started).num_milliseconds();
+        info!(status = response.status().as_u16(), took_ms = took, "answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn within_bounds(api: &ApiState, request: Request, next: Next) -> Response {
+    // Health must be answered when nothing else is.
+    let _place = if super::health::is_probe(request.uri().path()) {
+        None
+    } else {
+        match api.room.clone().try_acquire_owned() {
+            Ok(place) => Some(place),
+            Err(_) => return ApiError::new(Code::Busy, "Too many requests are in hand. Try again in a moment.").into_response(),
+        }
+    };
+    let run = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(DEADLINE, run).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            ApiError::internal(format!("a handler panicked: {text}")).into_response()
+        }
+        Err(_) => ApiError::new(
+            Code::Busy,
+            format!("No answer within {DEADLINE:?}. A job may have been accepted: repeat with the same idempotency key."),
+        )
+        .into_response(),
+    }
+}
+
+/// Gives a refusal its id and its body, and the log what the caller may not know.
+fn refuse(api: &ApiState, mut response: Response) -> Response {
+    let status = response.status();
+    let known = response.extensions_mut().remove::<ApiError>();
+    let refusal = known.unwrap_or_else(|| {
+        let said = status.canonical_reason().unwrap_or("refused");
+        ApiError::new(Code::of_status(status), format!("{said}."))
+    });
+    let error_id = format!("err_{}", token(api.random.as_ref()));
+    match refusal.for_the_log() {
+        Some(cause) if refusal.code == Code::Busy => warn!(error_id, code = refusal.code.name(), "refused: {cause}"),
+        Some(cause) => error!(error_id, code = refusal.code.name(), "failed: {cause}"),
+        None => info!(error_id, code = refusal.code.name(), "refused"),
+    }
+    let mut problem = refusal.problem(error_id);
+    problem.status = status.as_u16();
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut refused = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+    // What a refusal said in headers stays said (Allow of a 405).
+    let keep = [header::ALLOW, header::CONNECTION];
+    for name in keep {
+        if let Some(value) = response.headers_mut().remove(&name) {
+            refused.headers_mut().insert(name, value);
+        }
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"longshore\""));
+    }
+    if let Some(seconds) = refusal.retry_after() {
+        refused.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    refused
+}
+
+/// Headers of every answer. There is no CORS header: no browser page of another origin may read these answers.
+fn dress(headers: &mut HeaderMap, id: &RequestId) {
+    const FIXED: [(HeaderName, &str); 5] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+    ];
+    for (name, value) in FIXED {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(REQUEST_ID, value);
+    }
+}
+
+/// The caller's `X-Request-Id`, or the trace it is in, or a new one.
+fn request_id(headers: &HeaderMap, random: &dyn Random) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let plain =
+        |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&b));
+    let own = text("x-request-id").filter(plain);
+    let trace = || {
+        let id = text("traceparent")?.split('-').nth(1)?;
+        let sound = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id.bytes().any(|b| b != b'0');
+        sound.then_some(id)
+    };
+    own.or_else(trace).map_or_else(|| format!("req_{}", token(random)), str::to_owned)
+}
+
+fn token(random: &dyn Random) -> String {
+    let mut bytes = [0; 10];
+    random.fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use longshore_workers::clock::SeededRandom;
+
+    use super::*;
+
+    fn id(pairs: &[(&'static str, &str)]) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(*name, HeaderValue::from_str(value).expect("a header"));
+        }
+        request_id(&headers, &SeededRandom::new(1))
+    }
+
+    #[test]
+    fn a_request_keeps_its_own_id_or_that_of_its_trace() {
+        let trace = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        assert_eq!(id(&[("x-request-id", "abc-1"), trace]), "abc-1");
+        assert_eq!(id(&[trace]), "4bf92f3577b34da6a3ce929d0e0e4736");
+        for made in
+            [id(&[]), id(&[("x-request-id", "a b")]), id(&[("x-request-id", &"x".repeat(129))]), id(&[("traceparent", "00-0-0")])]
+        {
+            assert!(made.starts_with("req_"), "{made}");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Jobs over HTTP: put one in, look at it, cancel it.
+
+pub mod batch;
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, Path, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Datelike as _, Utc};
+use longshore_workers::{
+    db,
+    ids::{JobId, TeamId},
+    registry::Registry,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::info;
+use utoipa::ToSchema;
+
+use super::{
+    Api,
+    auth::Caller,
+    body,
+    conventions::RequestId,
+    error::{ApiError, Code, pointer},
+    json,
+    openapi::Refusals,
+};
+use crate::{
+    store::{
+        doors::{self, NewJob, Taken},
+        job_view::{self, Attempt, JobState, JobView},
+    },
+    tenancy::keys::Scope,
+};
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// A job to accept.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    /// What it does: one of the kinds that `longshore kinds` lists. The queue follows from it.
+    #[schema(example = "enrich_person", max_length = 63)]
+    kind: String,
+    /// With what: the fields of the kind, up to 256 KiB and 32 levels deep.
+    #[schema(value_type = Object)]
+    payload: Value,
+    /// The same key, for the same team and kind, gives one job for 30 days. The header `Idempotency-Key` says the same.
+    #[schema(min_length = 1, max_length = 255)]
+    idempotency_key: Option<String>,
+    /// Not before this moment; at most a year ahead.
+    run_at: Option<DateTime<Utc>>,
+    /// 0 runs first, 9 last; the kind's own when left out.
+    #[schema(minimum = 0, maximum = 9)]
+    priority: Option<i16>,
+    /// Ties the job to what caused it, in every log line; the request's id when left out.
+    #[schema(min_length = 1, max_length = 128)]
+    correlation_id: Option<String>,
+}
+
+/// A job that was accepted, or that its key had named before.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobAccepted {
+    /// Its id.
+    #[schema(value_type = String, example = "job_42")]
+    pub id: JobId,
+    /// Where it is; left out for a job so old that its records are gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<JobState>,
+    /// The idempotency key had named this job before; nothing new was accepted.
+    pub deduplicated: bool,
+}
+
+/// A job, wherever it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobBody {
+    #[schema(value_type = String, example = "job_42")]
+    id: JobId,
+    kind: String,
+    queue: String,
+    state: JobState,
+    /// Why it is there. Waiting: `ready`, `delayed`, `retry`, `snoozed`, `unknown` (an effect is being looked up) or
+    /// `parked`. Running: `cancelling`. Dead: `discarded` once it was given up.
+    reason: Option<String>,
+    /// The reason in words.
+    detail: Option<String>,
+    /// The attempt it is in, or the last it made; 0 before the first.
+    attempt: i16,
+    max_attempts: i16,
+    priority: i16,
+    /// When it runs next, where that is decided.
+    run_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    /// Every attempt that did not succeed, oldest first.
+    attempts: Vec<Attempt>,
+    progress: Option<ProgressBody>,
+    /// What its handler gave back.
+    #[schema(value_type = Option<Object>)]
+    output: Option<Value>,
+    correlation_id: Option<String>,
+    /// The job whose handler enqueued it.
+    #[schema(value_type = Option<String>)]
+    parent: Option<JobId>,
+    /// The dead letter it repeats.
+    #[schema(value_type = Option<String>)]
+    replay_of: Option<JobId>,
+    /// The job that repeats this dead letter.
+    #[schema(value_type = Option<String>)]
+    replayed_as: Option<JobId>,
+}
+
+/// How far a job has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressBody {
+    done: i64,
+    /// Left out where the handler does not know.
+    total: Option<i64>,
+}
+
+/// What became of a wish to cancel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobCancelled {
+    #[schema(value_type = String, example = "job_42")]
+    id: JobId,
+    /// `cancelled`: it will not run. `running`: its handler is told within seconds; look again.
+    state: JobState,
+}
+
+/// Enqueue one job.
+///
+/// 202 says that it is written down and survives any crash of ours. A duplicate by key answers 200 with the first job.
+#[utoipa::path(post, path = "/v1/jobs", operation_id = "enqueueJob", tag = "jobs", request_body = JobRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "As the field `idempotency_key`; quoted or bare.")),
+    responses(
+        (status = 202, description = "Accepted", body = JobAccepted, headers(("Location" = String, description = "Where to look at it"))),
+        (status = 200, description = "The key had named this job before", body = JobAccepted,
+            headers(("Location" = String, description = "Where to look at it"), ("Idempotency-Replayed" = String, description = "`true`"))),
+        Refusals,
+    ))]
+pub async fn enqueue(State(api): State<Api>, caller: Caller, id: RequestId, request: Request) -> Result<Response, ApiError> {
+    caller.needs(Scope::Enqueue)?;
+    let header_key = header_key(request.headers())?;
+    let text = body::text(request, body::SINGLE_LIMIT).await?;
+    let mut wanted: JobRequest = body::parse(&text, json::MAX_DEPTH + 1)?;
+    if let Some(from_header) = header_key {
+        if wanted.idempotency_key.as_ref().is_some_and(|field| *field != from_header) {
+            let detail = "the header Idempotency-Key and the field idempotency_key differ; send one of them";
+            return Err(ApiError::field(Code::InvalidKey, "/idempotency_key", detail));
+        }
+        wanted.idempotency_key = Some(from_header);
+    }
+    let job = check(&api.registry, wanted, &id)?;
+    let taken = api.coalescer.enqueue(caller.team(), job).await?;
+    let (job, deduplicated) = match taken {
+        Taken::Accepted { job, deduplicated } => (job, deduplicated),
+        Taken::Refused(problem) => return Err(ApiError::from_row(&problem)),
+    };
+    let state = if deduplicated { find(&api, caller.team(), job).await?.map(|job| job.state) } else { Some(JobState::Waiting) };
+    info!(job.id = %job, deduplicated, "accepted");
+    let status = if deduplicated { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut response = (status, Json(JobAccepted { id: job, state, deduplicated })).into_response();
+    if let Ok(place) = HeaderValue::from_str(&format!("/v1/jobs/{job}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    if deduplicated {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Look at a job.
+#[utoipa::path(get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
+    params(("id" = String, Path, description = "The job", example = "job_42")),
+    responses((status = 200, description = "The job, wherever it is", body = JobBody), Refusals))]
+pub async fn show(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Json<JobBody>, ApiError> {
+    caller.needs(Scope::Read)?;
+    let mut tx = db::begin_as(&api.pool, caller.team()).await?;
+    let view = job_view::find(&mut tx, job).await?.ok_or_else(no_such_job)?;
+    let attempts = job_view::attempts(&mut tx, job).await?;
+    tx.commit().await?;
+    Ok(Json(JobBody::new(view, attempts)))
+}
+
+/// Cancel a job.
+///
+/// A waiting job will not run. A running one is told within seconds, and ends as cancelled unless it is done first.
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs",
+    params(("id" = String, Path, description = "The job", example = "job_42")),
+    responses(
+        (status = 200, description = "It will not run", body = JobCancelled),
+        (status = 202, description = "It runs, and is being told", body = JobCancelled),
+        Refusals,
+    ))]
+pub async fn cancel(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Response, ApiError> {
+    caller.needs(Scope::Cancel)?;
+    let (pool, team, by) = (api.pool.clone(), caller.team(), caller.name());
+    // In a task of its own: a caller that goes away does not leave it half done.
+    let asked = tokio::spawn(async move { doors::cancel(&mut *pool.acquire().await?, team, job, &by).await });
+    let answer = asked.await.map_err(ApiError::internal)??.ok_or_else(no_such_job)?;
+    let (status, state) = match answer.as_str() {
+        "cancelled" => (StatusCode::OK, JobState::Cancelled),
+        "cancelling" => (StatusCode::ACCEPTED, JobState::Running),
+        ended => return Err(ApiError::new(Code::AlreadyEnded, format!("It is {ended} and can't be cancelled any more."))),
+    };
+    info!(job.id = %job, "cancelled");
+    Ok((status, Json(JobCancelled { id: job, state })).into_response())
+}
+
+/// Turns a request into a job, refusing what could never run.
+fn check(registry: &Registry, wanted: JobRequest, id: &RequestId) -> Result<NewJob, ApiError> {
+    if let Some(correlation) = &wanted.correlation_id
+        && (correlation.is_empty() || correlation.chars().count() > 128 || correlation.chars().any(char::is_control))
+    {
+        let detail = "a correlation id has 1 to 128 characters and no control characters";
+        return Err(ApiError::field(Code::InvalidField, "/correlation_id", detail));
+    }
+    // The database says what lies within a year; this only keeps out what it can't even read.
+    if let Some(run_at) = wanted.run_at
+        && !(1970..10_000).contains(&run_at.year())
+    {
+        return Err(ApiError::field(Code::InvalidRunAt, "/run_at", "run_at must lie within a year from now"));
+    }
+    // A kind that only newer builds know is left to the database.
+    let known = registry.get(&wanted.kind);
+    if let Some(kind) = known {
+        kind.check(wanted.payload.clone()).map_err(|invalid| {
+            let field = if invalid.field == "payload" { String::new() } else { pointer(&invalid.field) };
+            ApiError::field(Code::InvalidPayload, format!("/payload{field}"), invalid.reason)
+        })?;
+    }
+    Ok(NewJob {
+        kind: known.map_or(wanted.kind, |kind| kind.name.to_owned()),
+        payload: wanted.payload,
+        key: wanted.idempotency_key,
+        run_at: wanted.run_at,
+        priority: wanted.priority,
+        correlation: Some(wanted.correlation_id.unwrap_or_else(|| id.0.to_string())),
+    })
+}
+
+/// The key in the header, quoted or bare.
+fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(ApiError::header(Code::InvalidKey, IDEMPOTENCY_KEY, "Send one idempotency key, not several."));
+    }
+    let text = value.to_str().ok().filter(|text| !text.contains('\t'));
+    let text = text.ok_or_else(|| {
+        ApiError::header(
+            Code::InvalidKey,
+            IDEMPOTENCY_KEY,
+            "A key in the header is ASCII; send others in the field idempotency_key.",
+        )
+    })?;
+    let key = match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\\\"", "\"").replace("\\\\", "\\"),
+        None => text.to_owned(),
+    };
+    if key.is_empty() || key.len() > 255 {
+        return Err(ApiError::header(Code::InvalidKey, IDEMPOTENCY_KEY, "An idempotency key has 1 to 255 bytes."));
+    }
+    Ok(Some(key))
+}
+
+async fn find(api: &Api, team: TeamId, job: JobId) -> Result<Option<JobView>, ApiError> {
+    let mut tx = db::begin_as(&api.pool, team).await?;
+    let view = job_view::find(&mut tx, job).await?;
+    tx.commit().await?;
+    Ok(view)
+}
+
+/// One answer for an absent job, another team's, and a text that is no job id.
+fn no_such_job() -> ApiError {
+    ApiError::new(Code::NotFound, "The team has no such job.")
+}
+
+/// The job named in the path.
+pub struct JobPath(JobId);
+
+impl FromRequestParts<Api> for JobPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, api).await.map_err(|_| no_such_job())?;
+        path.0.parse().map(Self).map_err(|_| no_such_job())
+    }
+}
+
+impl JobBody {
+    fn new(view: JobView, attempts: Vec<Attempt>) -> Self {
+        Self {
+            id: view.id,
+            kind: view.kind,
+            queue: view.queue,
+            state: view.state,
+            reason: view.reason,
+            detail: view.detail,
+            attempt: view.attempt,
+            max_attempts: view.max_attempts,
+            priority: view.priority,
+            run_at: view.run_at,
+            created_at: view.created_at,
+            started_at: view.started_at,
+            finished_at: view.finished_at,
+            // Which process ran it is the house's own business.
+            attempts: attempts.into_iter().map(|attempt| Attempt { process: None, ..attempt }).collect(),
+            progress: view.progress_done.map(|done| ProgressBody { done, total: view.progress_total }),
+            output: view.output,
+            correlation_id: view.correlation_id,
+            parent: view.parent,
+            replay_of: view.replay_of,
+            replayed_as: view.replayed_as,
+        }
+    }
+}
+
+/// Makes a registry's check of one request available to the batch.
+fn check_text(registry: &Arc<Registry>, text: &str, id: &RequestId) -> Result<NewJob, ApiError> {
+    check(registry, body::parse(text, json::MAX_DEPTH + 1)?, id)
+}

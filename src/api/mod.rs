@@ -1,0 +1,100 @@
+//! The HTTP door: a caller's key becomes a team, a body becomes a job, and every refusal is problem+json.
+//!
+//! ```text
+//! serve (headers in time, connections bounded)
+//!   conventions (request id, deadline, panics, security headers, problem+json)
+//!     auth (key -> team, scopes) -> body (size, depth, storable text) -> jobs -> coalesce -> store
+//! ```
+
+pub mod auth;
+pub mod body;
+pub mod coalesce;
+pub mod conventions;
+pub mod error;
+pub mod health;
+pub mod jobs;
+pub mod json;
+pub mod openapi;
+pub mod serve;
+
+use std::sync::Arc;
+
+use axum::{Router, middleware, routing::get};
+use longshore_workers::{clock::Clock, clock::Random, registry::Registry};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use error::{ApiError, Code};
+
+/// What every request may reach.
+pub struct ApiState {
+    /// Connections as `longshore_api`, from `db::guarded_pool`.
+    pub pool: PgPool,
+    /// The kinds this build knows.
+    pub registry: Arc<Registry>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes request and error ids.
+    pub random: Arc<dyn Random>,
+    /// Cancelled when this process has been told to stop: it answers what it has, and is no longer ready.
+    pub draining: CancellationToken,
+    keys: auth::KeyCache,
+    coalescer: Arc<coalesce::Coalescer>,
+    room: Arc<Semaphore>,
+    batches: Semaphore,
+}
+
+/// Requests in hand at once; one more is told to come back. It bounds memory: a body is at most 272 KiB.
+const REQUESTS: usize = 512;
+/// Batches being read or decoded at once; theirs are up to 2 MiB.
+const BATCHES: usize = 16;
+
+impl ApiState {
+    /// Puts the door together.
+    pub fn new(
+        pool: PgPool,
+        registry: Arc<Registry>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        draining: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            coalescer: coalesce::Coalescer::new(pool.clone()),
+            pool,
+            registry,
+            clock,
+            random,
+            draining,
+            keys: auth::KeyCache::default(),
+            room: Arc::new(Semaphore::new(REQUESTS)),
+            batches: Semaphore::new(BATCHES),
+        })
+    }
+}
+
+type Api = Arc<ApiState>;
+
+fn documented() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(jobs::enqueue))
+        .routes(routes!(jobs::batch::enqueue_batch))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::cancel))
+}
+
+/// The whole door.
+pub fn router(state: Arc<ApiState>) -> Router {
+    let (routes, document) = documented().split_for_parts();
+    let document = openapi::render(document);
+    routes
+        .route("/openapi.json", get(move || openapi::answer(document.clone())))
+        .merge(health::routes())
+        .fallback(|| async { ApiError::new(Code::NotFound, "Nothing answers at this address; /openapi.json lists what does.") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(Code::MethodNotAllowed, "The Allow header says which methods this address knows.")
+        })
+        .layer(middleware::from_fn_with_state(state.clone(), conventions::keep))
+        .with_state(state)
+}

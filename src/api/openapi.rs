@@ -1,0 +1,96 @@
+//! The OpenAPI document: generated from the handlers, served as it is.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Bytes,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    IntoResponses, OpenApi, PartialSchema as _, ToSchema as _,
+    openapi::{
+        ComponentsBuilder, ContentBuilder, InfoBuilder, Ref, RefOr, ResponseBuilder,
+        response::Response as Documented,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use super::error::{FieldError, Problem};
+
+/// What every operation may refuse with.
+pub struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        let said = [
+            ("400", "The request is not JSON, or can't be understood"),
+            ("401", "No valid API key"),
+            ("403", "The key may not do this"),
+            ("404", "Not there, or another team's"),
+            ("408", "The body arrived too slowly"),
+            ("409", "The job has ended, or the key is in use"),
+            ("413", "Too large"),
+            ("415", "Not JSON"),
+            ("422", "A field is wrong; `errors` names it"),
+            ("429", "Over a limit; see Retry-After"),
+            ("500", "Our failure; quote the error id"),
+            ("503", "Busy; see Retry-After"),
+        ];
+        let problem = || ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        said.into_iter()
+            .map(|(status, text)| {
+                let response = ResponseBuilder::new().description(text).content("application/problem+json", problem());
+                (status.to_owned(), response.build().into())
+            })
+            .collect()
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(tags((name = "jobs", description = "Put jobs in, look at them, cancel them")))]
+struct Base;
+
+/// The document before the routes.
+pub(super) fn base() -> utoipa::openapi::OpenApi {
+    let mut document = Base::openapi();
+    document.info = InfoBuilder::new()
+        .title("Longshore")
+        .version("1")
+        .description(Some(
+            "Durable jobs for multi-tenant outreach. The team comes from the API key. Every refusal is \
+             application/problem+json (RFC 9457) with a code for programs and an error id for people.",
+        ))
+        .build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("lsk_live_<id>_<secret>_<checksum>")
+        .description(Some("An API key of the team (`longshore keys create`)."))
+        .build();
+    document.components = Some(
+        ComponentsBuilder::new()
+            .schema(Problem::name(), Problem::schema())
+            .schema(FieldError::name(), FieldError::schema())
+            .security_scheme("key", SecurityScheme::Http(bearer))
+            .build(),
+    );
+    document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
+    document
+}
+
+/// The document as text.
+pub(super) fn render(document: utoipa::openapi::OpenApi) -> Bytes {
+    // Through a value, so that its fields have one order; it is built at start, once.
+    let value = serde_json::to_value(document).unwrap_or_default();
+    format!("{value:#}").into()
+}
+
+/// The document of this build, without a server.
+pub fn document() -> String {
+    let (_, document) = super::documented().split_for_parts();
+    String::from_utf8_lossy(&render(document)).into_owned()
+}
+
+pub(super) async fn answer(document: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+}

@@ -1,0 +1,105 @@
+//! Records what became of jobs, many with one statement: a flush begins as soon as the one before is back.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use super::{running::Running, settle::Verdict};
+use crate::store::jobs::{self, Settled};
+
+/// Records for one incarnation.
+pub struct Finisher {
+    /// Connections of the engine.
+    pub pool: PgPool,
+    /// The incarnation.
+    pub boot: Uuid,
+    /// Jobs in our hands: they leave when their end is recorded.
+    pub running: Arc<Running>,
+    /// Cancelled when the leases are gone: then there is nothing left to record.
+    pub lost: CancellationToken,
+}
+
+impl Finisher {
+    /// Records what comes in, until every sender is gone and all is recorded, or the leases are lost.
+    pub async fn run(self, mut settled: mpsc::Receiver<Settled>) {
+        let mut batch = Vec::new();
+        while settled.recv_many(&mut batch, 1000).await > 0 {
+            let (done, other): (Vec<_>, Vec<_>) =
+                batch.drain(..).partition(|one: &Settled| matches!(one.verdict, Verdict::Done { output: None }));
+            self.flush(done, true).await;
+            self.flush(other, false).await;
+        }
+    }
+
+    async fn flush(&self, batch: Vec<Settled>, plain: bool) {
+        if batch.is_empty() {
+            return;
+        }
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.record(&batch, plain).await {
+                Ok(accepted) => {
+                    if accepted < batch.len() {
+                        // Another incarnation has them, or an answer of ours was lost and they are recorded already.
+                        warn!(fenced = batch.len() - accepted, "jobs ended under a lease that is no longer ours; dropped");
+                    }
+                    break;
+                }
+                Err(refusal) if refusal.as_database_error().is_some_and(is_about_the_data) => {
+                    self.one_by_one(batch).await;
+                    return;
+                }
+                Err(error) => {
+                    warn!(jobs = batch.len(), "could not record how jobs ended, trying again: {error}");
+                    tokio::select! {
+                        () = self.lost.cancelled() => break,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(Duration::from_secs(2));
+                }
+            }
+        }
+        for one in batch {
+            self.running.leave(one.fence, one.job);
+        }
+    }
+
+    async fn record(&self, batch: &[Settled], plain: bool) -> Result<usize, sqlx::Error> {
+        let mut conn = self.pool.acquire().await?;
+        let accepted = if plain {
+            jobs::finish(&mut conn, self.boot, batch).await?
+        } else {
+            jobs::settle(&mut conn, self.boot, batch).await?
+        };
+        Ok(accepted.len())
+    }
+
+    /// The database refused something in the batch (an output it can't store): its neighbours must not suffer, and the
+    /// job must not end silently.
+    async fn one_by_one(&self, batch: Vec<Settled>) {
+        for mut one in batch {
+            let mut failures = 0;
+            while let Err(error) = self.record(std::slice::from_ref(&one), false).await {
+                failures += 1;
+                if self.lost.is_cancelled() || failures > 20 {
+                    error!(job.id = %one.job, "how the job ended was not recorded; its lease will run out: {error}");
+                    break;
+                }
+                if error.as_database_error().is_some_and(is_about_the_data) {
+                    one.verdict = Verdict::Dead { error: format!("how it ended could not be recorded: {error}") };
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            self.running.leave(one.fence, one.job);
+        }
+    }
+}
+
+/// Data that Postgres can't store (class 22), or that breaks a constraint (class 23): trying again is no help.
+fn is_about_the_data(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}

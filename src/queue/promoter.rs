@@ -1,0 +1,33 @@
+//! Makes scheduled jobs ready when their time has come: from any process, each job once.
+
+use std::{sync::Arc, time::Duration};
+
+use longshore_workers::clock::Random;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::store::jobs;
+
+const MOST: i32 = 2000;
+
+/// Promotes about once every `every`, and without pause while there is a backlog of due jobs.
+pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: CancellationToken) {
+    let mut failing = false;
+    while !stop.is_cancelled() {
+        let promoted = async { jobs::promote(&mut *pool.acquire().await?, MOST).await };
+        match promoted.await {
+            Ok(MOST) => continue,
+            Ok(_) => failing = false,
+            Err(error) if !failing => {
+                failing = true;
+                warn!("could not promote due jobs, trying again: {error}");
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(every.mul_f64(0.5 + random.unit())) => {}
+        }
+    }
+}

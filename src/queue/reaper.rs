@@ -1,0 +1,28 @@
+//! Hands back jobs whose process is gone, so that another may run them, or buries them at their last attempt.
+
+use std::{sync::Arc, time::Duration};
+
+use longshore_workers::clock::Random;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::store::jobs;
+
+const MOST: i32 = 200;
+
+/// Reaps about once every `every`.
+pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let reaped = async { jobs::reap(&mut *pool.acquire().await?, MOST).await };
+        match reaped.await {
+            Ok(found) if found.lost > 0 => warn!(lost = found.lost, buried = found.buried, "jobs of lost processes handed back"),
+            Ok(_) => {}
+            Err(error) => warn!("could not reap lost processes, trying again: {error}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(every.mul_f64(0.5 + random.unit())) => {}
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! A worker process: incarnation after incarnation of claimers, runners, a finisher and a heartbeat.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use longshore_workers::{ctx::Services, registry::Registry};
+use sqlx::{PgPool, postgres::PgConnectOptions};
+use tokio::{
+    sync::{RwLock, Semaphore, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error, info, info_span, warn};
+use uuid::Uuid;
+
+use super::{
+    backend,
+    claim::{Claimer, Ticket},
+    execute::execute,
+    finish::Finisher,
+    lease::{Heartbeat, Times, Watchdog},
+    running::Running,
+    settle::{StopCause, Verdict},
+};
+use crate::store::{
+    jobs::Settled,
+    processes::{self, Process},
+};
+
+/// How a worker process takes part in the fleet.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The queues it claims from.
+    pub queues: Vec<String>,
+    /// Jobs at once, for each queue.
+    pub slots: usize,
+    /// The lease's times.
+    pub times: Times,
+    /// How long an idle queue is left alone.
+    pub poll: Duration,
+    /// How long running jobs may go on once the process is asked to stop.
+    pub grace: Duration,
+    /// Version and commit.
+    pub build: String,
+    /// The machine's name.
+    pub host: String,
+}
+
+/// What a worker process works with.
+pub struct Worker {
+    /// The kinds this build knows.
+    pub registry: Arc<Registry>,
+    /// What handlers reach.
+    pub services: Arc<Services>,
+    /// Connections of the engine: claims and records.
+    pub engine: PgPool,
+    /// How the heartbeat connects, on its own.
+    pub heartbeat: PgConnectOptions,
+    /// How it takes part.
+    pub options: Options,
+}
+
+enum End {
+    Asked,
+    LeaseLost,
+}
+
+impl Worker {
+    /// Works until `stop`, then ends in good order: no new claims, running jobs get their grace, the rest is handed back.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.incarnation(&stop).await {
+                Ok(End::Asked) => return,
+                Ok(End::LeaseLost) => warn!("leases lost: starting over under a new boot id"),
+                Err(error) => {
+                    error!("could not enter the fleet, trying again: {error:#}");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn incarnation(&self, stop: &CancellationToken) -> anyhow::Result<End> {
+        let boot = Uuid::new_v4();
+        let entered = Instant::now();
+        self.enter(boot).await?;
+        let running = Arc::new(Running::default());
+        let watchdog = Arc::new(Watchdog::default());
+        let over = CancellationToken::new();
+        let _over = over.clone().drop_guard();
+        tokio::spawn(watchdog.clone().turn(self.options.times.beat / 4, over.clone()));
+        let heartbeat = Heartbeat::start(self.heartbeat.clone(), boot, self.options.times, entered, running.clone(), watchdog)?;
+        info!(%boot, queues = ?self.options.queues, slots = self.options.slots, "in the fleet");
+
+        let (settled, finished) = mpsc::channel::<Settled>(4096);
+        let finisher = Finisher { pool: self.engine.clone(), boot, running: running.clone(), lost: heartbeat.lost().clone() };
+        let finisher = tokio::spawn(finisher.run(finished));
+        let runner = Arc::new(Runner {
+            registry: self.registry.clone(),
+            services: self.services.clone(),
+            running: running.clone(),
+            settled,
+        });
+
+        // Claiming ends when we are asked to stop, and when the leases are lost.
+        let no_more = stop.child_token();
+        let claiming = Arc::new(RwLock::new(()));
+        let mut queues = JoinSet::new();
+        for queue in &self.options.queues {
+            let (hand, claimed) = mpsc::channel(self.options.slots.max(1));
+            let claimer = Claimer {
+                pool: self.engine.clone(),
+                boot,
+                queue: queue.clone(),
+                kinds: self.registry.names_in(queue),
+                slots: Arc::new(Semaphore::new(self.options.slots)),
+                poll: self.options.poll,
+                random: self.services.random.clone(),
+                running: running.clone(),
+                claiming: claiming.clone(),
+            };
+            tokio::spawn(claimer.run(hand, no_more.clone()));
+            let (queue, runner, slots) = (queue.clone(), runner.clone(), self.options.slots);
+            queues.spawn(async move {
+                if let Err(error) = backend::run(&queue, slots, claimed, runner).await {
+                    error!(queue, "the runtime of a queue ended: {error}");
+                }
+            });
+        }
+        drop(runner);
+
+        let end = tokio::select! {
+            () = stop.cancelled() => End::Asked,
+            () = heartbeat.lost().cancelled() => End::LeaseLost,
+        };
+        no_more.cancel();
+        if matches!(end, End::Asked) {
+            self.drain(&running, heartbeat.lost()).await;
+        }
+        // Stopped handlers have a moment to end; whatever still runs after that is past our reach, and fenced.
+        let quiet = async { while queues.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(5), quiet).await.is_err() {
+            warn!(jobs = running.count(), "handlers did not stop when told to; their leases will run out");
+            queues.abort_all();
+        }
+        if tokio::time::timeout(Duration::from_secs(5), finisher).await.is_err() {
+            warn!("the last records could not be written; their leases will run out");
+        }
+        if matches!(end, End::Asked) {
+            self.leave(boot).await;
+        }
+        Ok(end)
+    }
+
+    async fn enter(&self, boot: Uuid) -> Result<(), sqlx::Error> {
+        let Options { queues, slots, times, build, host, .. } = &self.options;
+        let (pid, slots) = (std::process::id().cast_signed(), i32::try_from(*slots).unwrap_or(i32::MAX));
+        let process = Process { boot, role: "worker", host, pid, build, queues, slots };
+        processes::enter(&mut *self.engine.acquire().await?, &process, times.ttl).await
+    }
+
+    /// Gives running jobs their grace, then tells them to stop.
+    async fn drain(&self, running: &Running, lost: &CancellationToken) {
+        info!(jobs = running.count(), grace = ?self.options.grace, "stopping: no new claims");
+        tokio::select! {
+            () = running.wait_until_empty() => return,
+            () = lost.cancelled() => {}
+            () = tokio::time::sleep(self.options.grace) => {}
+        }
+        warn!(jobs = running.count(), "the grace is over: handing back what still runs");
+        running.stop_all(StopCause::Shutdown);
+    }
+
+    async fn leave(&self, boot: Uuid) {
+        let left = async { processes::leave(&mut *self.engine.acquire().await?, boot).await };
+        match tokio::time::timeout(Duration::from_secs(5), left).await {
+            Ok(Ok(())) => info!(%boot, "left the fleet"),
+            Ok(Err(error)) => warn!(%boot, "could not leave the fleet; it will notice: {error}"),
+            Err(_) => warn!(%boot, "could not leave the fleet in time; it will notice"),
+        }
+    }
+}
+
+/// Runs tickets for one incarnation.
+pub struct Runner {
+    registry: Arc<Registry>,
+    services: Arc<Services>,
+    running: Arc<Running>,
+    settled: mpsc::Sender<Settled>,
+}
+
+impl Runner {
+    /// Runs a job to its verdict and passes that on to be recorded.
+    pub async fn run(&self, ticket: Ticket) {
+        let Ticket { job, switch, slot } = ticket;
+        let claim = job.claim.clone();
+        let span = info_span!(
+            "job",
+            job.id = %claim.job,
+            team.id = %claim.team,
+            kind = claim.kind,
+            attempt = claim.attempt,
+            correlation = claim.correlation.as_deref().unwrap_or_default(),
+        );
+        let verdict = match self.registry.get(&claim.kind) {
+            // Claims name the kinds we know, so this is only ever a build that disagrees with itself.
+            None => Verdict::Released,
+            Some(_) => {
+                // In a task of its own, so that handlers run in parallel and one that panics or blocks harms no other.
+                let (registry, services, switch, kind) =
+                    (self.registry.clone(), self.services.clone(), switch.clone(), claim.kind.clone());
+                let work = async move {
+                    match registry.get(&kind) {
+                        Some(kind) => execute(kind, job, services, &switch).await,
+                        None => Verdict::Released,
+                    }
+                };
+                let started = Instant::now();
+                let verdict = match tokio::spawn(work.instrument(span.clone())).await {
+                    Ok(verdict) => verdict,
+                    Err(error) => {
+                        Verdict::Retry { delay: Duration::from_secs(5), error: format!("the handler's task ended: {error}") }
+                    }
+                };
+                span.in_scope(|| log(&verdict, started.elapsed()));
+                verdict
+            }
+        };
+        drop(slot);
+        let fence = claim.lease.fence;
+        if verdict == Verdict::Nothing {
+            self.running.leave(fence, claim.job);
+        } else if self.settled.send(Settled { job: claim.job, fence, verdict }).await.is_err() {
+            self.running.leave(fence, claim.job);
+        }
+    }
+}
+
+fn log(verdict: &Verdict, took: Duration) {
+    let outcome = verdict.name();
+    match verdict {
+        Verdict::Retry { delay, error } => warn!(outcome, ?took, "job will retry in {delay:?}: {error}"),
+        Verdict::Dead { error } => error!(outcome, ?took, "job is dead: {error}"),
+        Verdict::Unknown { delay, intent } => warn!(outcome, ?took, "outcome unknown, looking again in {delay:?}: {intent}"),
+        Verdict::Park { reason } => info!(outcome, ?took, "job parked: {reason}"),
+        Verdict::Snooze { delay, reason } => info!(outcome, ?took, "job snoozed for {delay:?}: {reason}"),
+        Verdict::Done { .. } | Verdict::Nothing | Verdict::Cancelled | Verdict::Released => {
+            tracing::debug!(outcome, ?took, "job ended")
+        }
+    }
+}

@@ -1,0 +1,2 @@
+-- Lists the migrations this database has had.
+select version as "version!", checksum as "checksum!" from longshore.migrations()

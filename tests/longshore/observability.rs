@@ -1,0 +1,438 @@
+//! What the fleet shows of itself can be read, and each panel and alert reads something that is there.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use longshore::{
+    admin::{self, Checks, Pulse},
+    queue::settle::Verdict,
+    store::depths,
+    telemetry::{self, Metric, MetricKind, Renewal, Source},
+    workers::{
+        ctx::Ctx,
+        datalake::object_store::ObjectStore,
+        job::{Done, Job, Outcome},
+        registry::Registry,
+        telemetry::{self as families, Enrollment, Entry, Row, Send},
+        vendors::VendorError,
+    },
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{
+    TestDb, http, programs,
+    prometheus::{INSTALL, Prometheus},
+    services,
+};
+
+const DASHBOARD: &str = include_str!("../../deploy/grafana/longshore.json");
+const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yml");
+
+struct Panel {
+    title: String,
+    description: String,
+    expressions: Vec<String>,
+}
+
+fn panels() -> Vec<Panel> {
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all = dashboard["panels"].as_array().cloned().expect("panels");
+    let shown = all.iter().filter(|panel| panel["type"] != "row").map(|panel| Panel {
+        title: text(&panel["title"]),
+        description: text(&panel["description"]),
+        expressions: panel["targets"].as_array().expect("targets").iter().map(|target| text(&target["expr"])).collect(),
+    });
+    shown.collect()
+}
+
+/// The metrics that a text names, as the catalogue has them: without the suffixes of a histogram's series.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| word.starts_with("longshore_"));
+    words
+        .map(|word| {
+            let histogram = |suffix: &str| {
+                let name = word.strip_suffix(suffix)?;
+                telemetry::catalogue().any(|metric| metric.name == name && metric.kind == MetricKind::Histogram).then_some(name)
+            };
+            ["_bucket", "_sum", "_count"].into_iter().find_map(histogram).unwrap_or(word).to_owned()
+        })
+        .collect()
+}
+
+/// Calls every recording function, as a busy fleet would.
+fn record_everything() {
+    let moment = Duration::from_millis(30);
+    for source in [Source::Http, Source::Cli, Source::Job, Source::Schedule] {
+        telemetry::job_enqueued("tests", "record", source, false);
+        telemetry::job_enqueued("tests", "record", source, true);
+    }
+    telemetry::claim("tests", moment, 3);
+    telemetry::claim("tests", moment, 0);
+    telemetry::job_waited("tests", moment);
+    let (text, delay) = ("because".to_owned(), moment);
+    for verdict in [
+        Verdict::Done { output: None },
+        Verdict::Retry { delay, error: text.clone() },
+        Verdict::Snooze { delay, reason: text.clone() },
+        Verdict::Unknown { delay, intent: text.clone() },
+        Verdict::Park { reason: text.clone() },
+        Verdict::Dead { error: text },
+        Verdict::Cancelled,
+        Verdict::Released,
+    ] {
+        telemetry::job_finished("tests", "record", &verdict, moment);
+    }
+    telemetry::fenced("tests", 1);
+    telemetry::reaped(3, 1);
+    telemetry::promoted(2);
+    for outcome in [Renewal::Renewed, Renewal::Lost, Renewal::Failed] {
+        telemetry::renewal(outcome);
+    }
+    telemetry::settled(moment);
+    telemetry::worker_slots("tests", 3, 10);
+    telemetry::pool("tests", 1, 4);
+    telemetry::http_request("/v1/jobs/{id}", 200, moment);
+    telemetry::http_request("/v1/jobs/{id}", 503, moment);
+    telemetry::tick(true);
+    telemetry::tick(false);
+    telemetry::queue_depth("tests", "ready", 4, moment);
+    telemetry::queue_depth("tests", "dead", 1, moment);
+    telemetry::queue_state("tests", false, 2);
+    telemetry::measured_at(1_800_000_000.0);
+    telemetry::processes("worker", 2);
+    families::vendor_request("tests", &Ok(()), moment);
+    families::vendor_request("tests", &Err::<(), _>(VendorError::RateLimited { vendor: "tests", retry_after: None }), moment);
+    families::sends(Send::Accepted, 1);
+    families::sends(Send::Unknown, 1);
+    families::credits("tests", Entry::Hold, 2);
+    families::credits("tests", Entry::Capture, 1);
+    families::enrollments(Enrollment::Enrolled, 5);
+    families::rows(Row::Loaded, 100);
+}
+
+async fn serve(db: &TestDb, draining: CancellationToken, pulse: Pulse, objects: Option<Arc<dyn ObjectStore>>) -> SocketAddr {
+    let metrics = telemetry::init_metrics().expect("metrics");
+    let database = db.pool("worker");
+    let pools = vec![("tests", database.clone())];
+    let deadline = Duration::from_secs(10);
+    let checks = Checks { role: "worker", pulse, database, objects, draining, deadline, pools, metrics, token: None };
+    admin::serve((Ipv4Addr::LOCALHOST, 0).into(), checks).await.expect("a server").0
+}
+
+async fn serve_healthy(db: &TestDb) -> SocketAddr {
+    serve(db, CancellationToken::new(), Pulse::new(Duration::from_secs(3600)), Some(services(db).objects)).await
+}
+
+async fn ask(addr: SocketAddr, path: &str) -> (u16, Value) {
+    let (status, body) = http::get(addr, path).await.expect("an answer");
+    (status, serde_json::from_str(&body).expect("JSON"))
+}
+
+#[tokio::test]
+async fn a_process_that_can_work_is_alive_and_ready() {
+    let db = TestDb::new().await;
+    let addr = serve_healthy(&db).await;
+    assert_eq!(ask(addr, "/livez").await.0, 200);
+    let (status, answer) = ask(addr, "/readyz").await;
+    assert_eq!(status, 200, "{answer}");
+    for check in ["database", "objects", "loop", "serving"] {
+        assert_eq!(answer["checks"][check]["ok"], true, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_whose_loop_stands_still_is_not_alive() {
+    let db = TestDb::new().await;
+    let pulse = Pulse::new(Duration::ZERO);
+    let addr = serve(&db, CancellationToken::new(), pulse.clone(), None).await;
+    while pulse.silence().is_zero() {
+        tokio::task::yield_now().await;
+    }
+    let (status, answer) = ask(addr, "/livez").await;
+    assert_eq!((status, &answer["checks"]["loop"]["ok"]), (503, &Value::Bool(false)), "{answer}");
+}
+
+#[tokio::test]
+async fn a_draining_process_is_alive_and_not_ready() {
+    let db = TestDb::new().await;
+    let draining = CancellationToken::new();
+    let addr = serve(&db, draining.clone(), Pulse::new(Duration::from_secs(3600)), None).await;
+    draining.cancel();
+    assert_eq!(ask(addr, "/livez").await.0, 200);
+    let (status, answer) = ask(addr, "/readyz").await;
+    assert_eq!((status, &answer["checks"]["serving"]["ok"]), (503, &Value::Bool(false)), "{answer}");
+}
+
+#[tokio::test]
+async fn a_database_behind_the_build_is_not_ready_and_one_ahead_is() {
+    let db = TestDb::new().await;
+    let addr = serve_healthy(&db).await;
+    let history = "insert into longshore._migrations (version, description, success, checksum, execution_time)
+        values (9999, 'of a later build', true, '', 0)";
+    sqlx::query(history).execute(&db.admin).await.expect("a later migration");
+    let (status, answer) = ask(addr, "/readyz").await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["checks"]["database"]["detail"], "reachable, 1 migrations ahead of this build");
+
+    sqlx::query("delete from longshore._migrations where version = 1").execute(&db.admin).await.expect("a gap");
+    let (status, answer) = ask(addr, "/readyz").await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["checks"]["database"]["detail"].to_string().contains("longshore migrate"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_migration_changed_after_it_was_applied_is_not_ready() {
+    let db = TestDb::new().await;
+    let addr = serve_healthy(&db).await;
+    sqlx::query("update longshore._migrations set checksum = 'x' where version = 2").execute(&db.admin).await.expect("a change");
+    let (status, answer) = ask(addr, "/readyz").await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["checks"]["database"]["detail"].to_string().contains("migration 2"), "{answer}");
+}
+
+#[tokio::test]
+async fn metrics_with_a_token_are_shown_to_its_bearer_only() {
+    let db = TestDb::new().await;
+    let database = db.pool("worker");
+    let checks = Checks {
+        role: "worker",
+        pulse: Pulse::new(Duration::from_secs(3600)),
+        database,
+        objects: None,
+        draining: CancellationToken::new(),
+        deadline: Duration::from_secs(10),
+        pools: Vec::new(),
+        metrics: telemetry::init_metrics().expect("metrics"),
+        token: Some("correct horse battery staple 1234".into()),
+    };
+    let addr = admin::serve((Ipv4Addr::LOCALHOST, 0).into(), checks).await.expect("a server").0;
+    for (given, expected) in [
+        (None, 401),
+        (Some("Bearer "), 401),
+        (Some("Bearer correct horse battery staple 123"), 401),
+        (Some("correct horse battery staple 1234"), 401),
+        (Some("Bearer correct horse battery staple 1234"), 200),
+    ] {
+        let (status, _) = http::get_as(addr, "/metrics", given).await.expect("an answer");
+        assert_eq!(status, expected, "{given:?}");
+    }
+    assert_eq!(ask(addr, "/livez").await.0, 200, "health needs no token");
+}
+
+#[tokio::test]
+async fn depths_are_published_from_the_database() {
+    let db = TestDb::new().await;
+    let arrange = [
+        "insert into queue.queues (name) values ('depths_a'), ('depths_b')",
+        "insert into queue.ready (queue_id, team_id, priority, first_job, jobs, kind, ready_at)
+         select id, gen_random_uuid(), 5, 1, array[1, 2, 3], 'k', now() - interval '90 s' from queue.queues where name = 'depths_a'",
+        "insert into queue.scheduled (job_id, team_id, run_at, queue_id, kind, priority, attempt, reason)
+         select 9, gen_random_uuid(), now() + interval '1 hour', id, 'k', 5, 0, 'delayed' from queue.queues where name = 'depths_a'",
+        "update queue.queues set paused_at = now() where name = 'depths_b'",
+        "insert into queue.processes (boot_id, role, host, pid, build, queues, slots, expires_at)
+         select gen_random_uuid(), 'worker', 'h', 1, 'b', array['depths_a'], 1, now() + alive * interval '1 hour'
+         from unnest(array[1, 1, -1]) alive",
+    ];
+    for statement in arrange {
+        sqlx::raw_sql(statement).execute(&db.admin).await.expect(statement);
+    }
+    let metrics = telemetry::init_metrics().expect("metrics");
+    let scheduler = db.pool("scheduler");
+    depths::publish(&mut scheduler.acquire().await.expect("a connection")).await.expect("depths");
+    let shown = metrics.render();
+    let figure = |series: &str| -> f64 {
+        let line = shown.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("no {series} in\n{shown}"));
+        line.trim().parse().expect("a number")
+    };
+    assert_eq!(figure(r#"longshore_queue_jobs{queue="depths_a",state="ready"}"#), 3.0);
+    assert_eq!(figure(r#"longshore_queue_jobs{queue="depths_a",state="scheduled"}"#), 1.0);
+    assert_eq!(figure(r#"longshore_queue_jobs{queue="depths_b",state="ready"}"#), 0.0);
+    let age = figure(r#"longshore_queue_oldest_job_age_seconds{queue="depths_a",state="ready"}"#);
+    assert!((90.0..150.0).contains(&age), "{age}");
+    assert_eq!(figure(r#"longshore_queue_oldest_job_age_seconds{queue="depths_a",state="scheduled"}"#), 0.0);
+    assert_eq!(figure(r#"longshore_queue_paused{queue="depths_a"}"#), 0.0);
+    assert_eq!(figure(r#"longshore_queue_paused{queue="depths_b"}"#), 1.0);
+    assert_eq!(figure(r#"longshore_queue_workers{queue="depths_a"}"#), 2.0);
+    assert_eq!(figure(r#"longshore_queue_workers{queue="depths_b"}"#), 0.0);
+}
+
+#[test]
+fn the_catalogue_keeps_its_own_rules() {
+    // Closed sets only: a team, a job, a number or an error text would make a series each.
+    let closed =
+        ["queue", "kind", "outcome", "state", "vendor", "source", "fate", "entry", "role", "route", "status", "pool", "version"];
+    let mut names = BTreeSet::new();
+    for Metric { name, kind, labels, buckets, help } in telemetry::catalogue().copied() {
+        assert!(names.insert(name), "{name} is in the catalogue twice");
+        assert!(name.starts_with("longshore_"), "{name}");
+        assert!(help.len() > 15 && help.ends_with('.'), "{name} needs a sentence of help");
+        assert_eq!(name.ends_with("_total"), kind == MetricKind::Counter, "{name}: _total is for counters, all of them");
+        assert_eq!(buckets.is_empty(), kind != MetricKind::Histogram, "{name}: buckets are for histograms, all of them");
+        assert!(buckets.is_sorted(), "{name}");
+        assert!(kind != MetricKind::Histogram || name.ends_with("_seconds"), "{name}: a histogram here is of seconds");
+        for label in labels {
+            assert!(closed.contains(label), "{name} has a label {label}, whose values are not known to be few");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_metric_is_recorded_as_the_catalogue_says() {
+    let db = TestDb::new().await;
+    let addr = serve_healthy(&db).await;
+    record_everything();
+    let (status, shown) = http::get(addr, "/metrics").await.expect("an answer");
+    assert_eq!(status, 200);
+    for metric in telemetry::catalogue() {
+        assert!(shown.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{} has no help", metric.name);
+        let kind = format!("{:?}", metric.kind).to_lowercase();
+        assert!(shown.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{} is not shown as a {kind}", metric.name);
+    }
+    for line in shown.lines().filter(|line| line.starts_with("longshore_")) {
+        let name = metrics_in(line.split(['{', ' ']).next().unwrap_or_default()).pop_first().expect("a name");
+        let metric = telemetry::catalogue().find(|metric| metric.name == name);
+        let metric = metric.unwrap_or_else(|| panic!("{name} is recorded and not in the catalogue"));
+        let labels: BTreeSet<_> = line
+            .split_once('{')
+            .map(|(_, rest)| rest.rsplit_once('}').expect("an end").0)
+            .into_iter()
+            .flat_map(|labels| labels.split("\","))
+            .filter_map(|label| label.split_once('=').map(|(name, _)| name))
+            .filter(|name| *name != "le")
+            .collect();
+        assert_eq!(labels, metric.labels.iter().copied().collect(), "{line}");
+    }
+}
+
+#[test]
+fn the_counters_of_a_kind_that_never_ran_are_there_at_zero() {
+    let metrics = telemetry::init_metrics().expect("metrics");
+    telemetry::start_at_zero(&Registry::new().add::<NeverRuns>(), ["never_runs_here"]);
+    let shown = metrics.render();
+    for outcome in Verdict::NAMES {
+        let series =
+            format!("longshore_jobs_finished_total{{queue=\"never_runs_here\",kind=\"never_runs\",outcome=\"{outcome}\"}} 0\n");
+        assert!(shown.contains(&series), "no {series}");
+    }
+    assert!(shown.contains("longshore_jobs_fenced_total{queue=\"never_runs_here\"} 0\n"), "no fenced");
+}
+
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct NeverRuns {}
+
+impl Job for NeverRuns {
+    const KIND: &'static str = "never_runs";
+    const QUEUE: &'static str = "never_runs_here";
+
+    async fn run(&self, _: &Ctx) -> Outcome {
+        Ok(Done::NOTHING)
+    }
+}
+
+#[test]
+fn every_panel_says_what_it_shows_and_reads_metrics_that_exist() {
+    let known: BTreeSet<_> = telemetry::catalogue().map(|metric| metric.name.to_owned()).collect();
+    let mut shown = BTreeSet::new();
+    for Panel { title, description, expressions } in panels() {
+        assert!(description.len() > 15, "panel {title:?} has no description");
+        for expression in expressions {
+            assert!(!expression.contains("rate(") || expression.contains("[$__rate_interval]"), "{title}: {expression}");
+            let named = metrics_in(&expression);
+            assert!(!named.is_empty(), "{title}: {expression}");
+            let unknown: Vec<_> = named.difference(&known).collect();
+            assert!(unknown.is_empty(), "panel {title:?} reads {unknown:?}, which nothing records");
+            shown.extend(named);
+        }
+    }
+    let hidden: Vec<_> = known.difference(&shown).collect();
+    assert!(hidden.is_empty(), "no panel shows {hidden:?}");
+    let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
+    assert_eq!(dashboard["uid"], "longshore", "links to the dashboard hang on its uid");
+    let variables: Vec<_> =
+        dashboard["templating"]["list"].as_array().expect("variables").iter().map(|v| v["name"].clone()).collect();
+    assert_eq!(variables, ["datasource", "queue"]);
+}
+
+#[test]
+fn every_alert_reads_metrics_that_exist_and_has_a_page_in_the_runbook() {
+    let known: BTreeSet<_> = telemetry::catalogue().map(|metric| metric.name.to_owned()).collect();
+    let unknown: Vec<_> = metrics_in(ALERTS).into_iter().filter(|name| !known.contains(name)).collect();
+    assert!(unknown.is_empty(), "the alerts read {unknown:?}, which nothing records");
+    let alerts: Vec<_> = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let pages: Vec<_> = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
+    assert_eq!(alerts.len(), pages.len(), "each alert has one page");
+    for (alert, page) in alerts.into_iter().zip(pages) {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page));
+        let text = text.unwrap_or_else(|error| panic!("{alert} points to {page}: {error}"));
+        assert!(text.contains(alert), "{page} does not name {alert}");
+    }
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong_with_rules_configuration_and_metrics() {
+    let Some(promtool) = programs::find("promtool", INSTALL) else { return };
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus");
+    let run = |arguments: &[&str], input: Option<std::fs::File>| {
+        let mut command = Command::new(&promtool);
+        command.args(arguments).current_dir(folder).stdin(input.map_or_else(Stdio::null, Stdio::from));
+        let output = command.output().expect("promtool");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "promtool {arguments:?}:\n{}", String::from_utf8_lossy(&said));
+    };
+    run(&["check", "rules", "alerts.yml"], None);
+    run(&["test", "rules", "alerts_test.yml"], None);
+    run(&["check", "config", "prometheus.yml"], None);
+
+    let db = TestDb::new().await;
+    let addr = serve_healthy(&db).await;
+    record_everything();
+    let (_, shown) = http::get(addr, "/metrics").await.expect("an answer");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("metrics");
+    std::fs::write(&file, shown).expect("a file");
+    run(&["check", "metrics"], Some(std::fs::File::open(file).expect("the file")));
+}
+
+/// Set LONGSHORE_TEST_SCRAPE to the admin addresses of a running stack (`127.0.0.1:4001,127.0.0.1:4002`) and the panels
+/// are read from that; else from this process, which records everything that can be recorded.
+#[tokio::test]
+async fn every_panel_has_data_in_a_prometheus_that_scraped_the_fleet() {
+    let Some(program) = programs::find("prometheus", INSTALL) else { return };
+    #[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
+    let given = std::env::var("LONGSHORE_TEST_SCRAPE").unwrap_or_default();
+    let given: Vec<SocketAddr> = given.split(',').filter_map(|addr| addr.trim().parse().ok()).collect();
+    let db = TestDb::new().await;
+    let ours = given.is_empty();
+    let targets = if ours { vec![serve_healthy(&db).await] } else { given };
+    let prometheus = Prometheus::start(&program, &targets).await;
+    for times in 1..=3 {
+        if ours {
+            record_everything();
+        }
+        prometheus.scraped(targets.len(), times).await;
+    }
+    let silent = panels_without_data(&prometheus).await;
+    assert!(silent.is_empty(), "these panels show nothing:\n{}", silent.join("\n"));
+}
+
+/// Each panel's expressions that give no number, over what `prometheus` has scraped.
+pub async fn panels_without_data(prometheus: &Prometheus) -> Vec<String> {
+    let mut silent = Vec::new();
+    for Panel { title, expressions, .. } in panels() {
+        for expression in expressions {
+            let asked = expression.replace("$__rate_interval", "1m").replace("$queue", ".*");
+            if !prometheus.has_data(&asked).await {
+                silent.push(format!("{title}: {asked}"));
+            }
+        }
+    }
+    silent
+}

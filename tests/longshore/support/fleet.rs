@@ -1,0 +1,295 @@
+//! A fleet for a test: worker processes in this process or beside it, and the words to watch them by.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use longshore::{
+    queue::{
+        lease::Times,
+        promoter, reaper,
+        worker::{Options, Worker},
+    },
+    store::jobs,
+    workers::{
+        clock::SystemRandom,
+        db,
+        enqueue::{self, Options as Enqueue},
+        ids::{JobId, TeamId},
+        job::Job,
+        registry::Registry,
+    },
+};
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{TestDb, kinds, services};
+
+/// A lease short enough to lose in a test, long enough for a busy machine to keep.
+pub const TIMES: Times = Times { ttl: Duration::from_secs(3), beat: Duration::from_millis(500) };
+
+/// A database with the scripts' tables, a team, and a pool for each of the roles a fleet needs.
+pub struct Fleet {
+    pub db: TestDb,
+    pub team: TeamId,
+    worker: PgPool,
+}
+
+impl Fleet {
+    pub async fn new() -> Self {
+        let db = TestDb::new().await;
+        Self::over(db).await
+    }
+
+    /// Over a database that may lie in a cluster of the test's own.
+    pub async fn over(db: TestDb) -> Self {
+        sqlx::raw_sql(kinds::TABLES).execute(&db.admin).await.expect("the scripts' tables");
+        let team = db.team("first").await;
+        let worker = db.pool("worker");
+        jobs::register(&mut worker.acquire().await.expect("a connection"), &kinds::registry()).await.expect("the kinds");
+        Self { db, team, worker }
+    }
+
+    pub async fn enqueue<J: Job>(&self, job: &J) -> JobId {
+        self.enqueue_with(self.team, job, Enqueue::default()).await
+    }
+
+    pub async fn enqueue_with<J: Job>(&self, team: TeamId, job: &J, options: Enqueue) -> JobId {
+        let mut tx = db::begin_as(&self.worker, team).await.expect("a transaction");
+        let enqueued = enqueue::one(&mut tx, team, job, options).await.expect("an accepted job");
+        tx.commit().await.expect("a commit");
+        enqueued.job
+    }
+
+    /// Enqueues as a producer does that tries again until it is answered.
+    pub async fn enqueue_retrying<J: Job>(&self, job: &J) -> JobId {
+        loop {
+            let accepted = async {
+                let mut tx = db::begin_as(&self.worker, self.team).await.ok()?;
+                let enqueued = enqueue::one(&mut tx, self.team, job, Enqueue::key("retried")).await.ok()?;
+                tx.commit().await.ok()?;
+                Some(enqueued.job)
+            };
+            if let Some(job) = accepted.await {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Enqueues a job of a kind that the fleet's usual build does not know.
+    pub async fn enqueue_other(&self) -> JobId {
+        let announce = r#"[{"kind": "scripted_note", "queue": "scripts", "version": 1, "priority": 0, "max_attempts": 3, "timeout_seconds": 5,
+            "price": 0, "required": [], "fields": {"text": ["string"]}, "schema": {}, "aliases": []}]"#;
+        sqlx::query("select queue.register($1::jsonb)").bind(announce).execute(&self.db.admin).await.expect("a newer build");
+        let enqueue = "select (queue.enqueue($1, 'scripted_note', '{\"text\": \"\"}')).job_id";
+        JobId(sqlx::query_scalar(enqueue).bind(self.team.0).fetch_one(&self.db.admin).await.expect("a job"))
+    }
+
+    /// Starts a worker in this process.
+    pub fn worker(&self) -> RunningWorker {
+        self.worker_with(kinds::registry(), 20)
+    }
+
+    pub fn worker_with(&self, registry: Registry, slots: usize) -> RunningWorker {
+        RunningWorker::start(&self.db, registry, slots)
+    }
+
+    /// Starts a worker in a process of its own: this very test binary, told to be a worker.
+    pub fn worker_process(&self) -> WorkerProcess {
+        let child = Command::new(std::env::current_exe().expect("our own path"))
+            .args(["--exact", "support::fleet::be_a_worker", "--ignored", "--nocapture"])
+            .env("LONGSHORE_TEST_WORKER", self.db.url("worker"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a worker process");
+        WorkerProcess(child)
+    }
+
+    /// Waits until a script came to a step.
+    pub async fn reached(&self, job: JobId, step: &str) {
+        self.until(&format!("job {job} at step {step}"), || async {
+            let steps: i64 = sqlx::query_scalar("select count(*) from public.steps where job_id = $1 and step = $2")
+                .bind(job.0)
+                .bind(step)
+                .fetch_one(&self.db.admin)
+                .await
+                .unwrap_or(0);
+            steps == 1
+        })
+        .await;
+    }
+
+    /// Waits until every job has ended.
+    pub async fn all_ended(&self) {
+        self.until("every job to end", || async {
+            let census = self.census().await;
+            census.accepted == census.done + census.dead + census.cancelled
+        })
+        .await;
+    }
+
+    /// Waits until `condition` holds; fails with `what` when it does not come true in a minute.
+    pub async fn until<F, Fut>(&self, what: &str, condition: F)
+    where
+        F: Fn() -> Fut,
+        Fut: Future<Output = bool>,
+    {
+        let waiting = async {
+            while !condition().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(60), waiting).await.is_err() {
+            panic!("waited a minute for {what}; the census says {:?}", self.census().await);
+        }
+    }
+
+    pub async fn census(&self) -> Census {
+        let census: Result<Census, _> = sqlx::query_as("select * from queue.census()").fetch_one(&self.db.admin).await;
+        census.unwrap_or_default()
+    }
+
+    /// Effects of a job that count: committed ones.
+    pub async fn effects(&self, job: JobId) -> i64 {
+        let count = sqlx::query_scalar("select count(*) from public.effects where job_id = $1");
+        count.bind(job.0).fetch_one(&self.db.admin).await.expect("a count")
+    }
+
+    /// Every recorded attempt of a job, as `attempt result`.
+    pub async fn attempts(&self, job: JobId) -> Vec<String> {
+        let attempts = sqlx::query_scalar(
+            "select attempt || ' ' || result from queue.attempts where job_id = $1 order by ended_at, attempt",
+        );
+        attempts.bind(job.0).fetch_all(&self.db.admin).await.expect("the attempts")
+    }
+
+    /// Nothing is lost, nothing is in two places.
+    pub async fn nothing_lost(&self) {
+        let census = self.census().await;
+        assert_eq!((census.lost, census.doubled), (0, 0), "{census:?}");
+        let places =
+            census.ready + census.scheduled + census.parked + census.running + census.done + census.dead + census.cancelled;
+        assert_eq!(census.accepted, places, "{census:?}");
+    }
+}
+
+/// Where every accepted job is.
+#[derive(Debug, Default, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Census {
+    pub accepted: i64,
+    pub ready: i64,
+    pub scheduled: i64,
+    pub parked: i64,
+    pub running: i64,
+    pub done: i64,
+    pub dead: i64,
+    pub cancelled: i64,
+    pub lost: i64,
+    pub doubled: i64,
+}
+
+/// A worker in this process, with the maintenance that a worker role runs.
+pub struct RunningWorker {
+    stop: CancellationToken,
+    work: Option<JoinHandle<()>>,
+}
+
+impl RunningWorker {
+    fn start(db: &TestDb, registry: Registry, slots: usize) -> Self {
+        let stop = CancellationToken::new();
+        let work = tokio::spawn(work(db.url("worker"), services(db), registry, slots, stop.clone()));
+        Self { stop, work: Some(work) }
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        if let Some(work) = self.work.take() {
+            work.await.expect("a worker that ends in order");
+        }
+    }
+}
+
+impl Drop for RunningWorker {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn work(
+    url: String,
+    services: longshore::workers::ctx::Services,
+    registry: Registry,
+    slots: usize,
+    stop: CancellationToken,
+) {
+    let engine = super::database::pool(&url, 8);
+    let random = Arc::new(SystemRandom);
+    let upkeep = stop.child_token();
+    tokio::spawn(promoter::run(engine.clone(), Duration::from_millis(50), random.clone(), upkeep.clone()));
+    tokio::spawn(reaper::run(engine.clone(), Duration::from_millis(200), random, upkeep));
+    let queues = registry.queues().into_iter().map(str::to_owned).collect();
+    let options = Options {
+        queues,
+        slots,
+        times: TIMES,
+        poll: Duration::from_millis(20),
+        grace: Duration::from_millis(500),
+        build: "test".into(),
+        host: "test".into(),
+    };
+    let heartbeat = url.parse().expect("an address");
+    Worker { registry: Arc::new(registry), services: Arc::new(services), engine, heartbeat, options }.run(stop).await;
+}
+
+/// A worker in a process of its own.
+pub struct WorkerProcess(Child);
+
+impl WorkerProcess {
+    pub fn kill(mut self) {
+        self.0.kill().expect("a kill");
+        self.0.wait().expect("its end");
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.0.id().to_string()]).status().expect("kill");
+        assert!(status.success(), "kill {signal}");
+    }
+
+    pub fn wait(mut self) -> std::process::ExitStatus {
+        self.0.wait().expect("its end")
+    }
+}
+
+impl Drop for WorkerProcess {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Not a test: what [`Fleet::worker_process`] starts. It ends with its parent, whose end of its standard input closes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a worker process for other tests"]
+async fn be_a_worker() {
+    let Ok(url) = std::env::var("LONGSHORE_TEST_WORKER") else { return };
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(9);
+    });
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
+        term.recv().await;
+        asked.cancel();
+    });
+    let services = super::services::services_over(super::database::pool(&url, 10));
+    work(url, services, kinds::registry(), 20, stop).await;
+}

@@ -1,0 +1,149 @@
+//! Kinds that do what a test tells them.
+
+use std::time::Duration;
+
+use longshore::workers::{
+    ctx::Ctx,
+    job::{Done, Job, Outcome, RetryPolicy, Stop},
+    registry::Registry,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Does what `does` says; its effect is a row in the table `effects`, and `steps` tells how far it came.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scripted {
+    pub does: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Scripted {
+    pub fn new(does: &str) -> Self {
+        Self { does: does.into(), note: None }
+    }
+
+    pub fn noted(does: &str, note: &str) -> Self {
+        Self { does: does.into(), note: Some(note.into()) }
+    }
+}
+
+impl Job for Scripted {
+    const KIND: &'static str = "scripted";
+    const QUEUE: &'static str = "scripts";
+    const RETRY: RetryPolicy =
+        RetryPolicy { attempts: 3, first_delay: Duration::from_millis(20), max_delay: Duration::from_millis(100) };
+    const TIMEOUT: Duration = Duration::from_secs(20);
+
+    async fn run(&self, ctx: &Ctx) -> Outcome {
+        match self.does.as_str() {
+            "nothing" => Ok(Done::NOTHING),
+            "output" => Done::with(serde_json::json!({ "answer": 42 })),
+            "output_nul" => Done::with("a\0b"),
+            "fail" => Err(Stop::retry(anyhow::anyhow!("it failed in attempt {}", ctx.attempt()))),
+            "fail_once" if ctx.attempt() == 1 => Err(Stop::retry(anyhow::anyhow!("only once"))),
+            "fail_once" => Ok(Done::NOTHING),
+            "die" => Err(Stop::dead(anyhow::anyhow!("no use"))),
+            "panic" => panic!("a handler's mistake"),
+            "snooze" => match ctx.last_checkpoint::<bool>().await? {
+                Some(true) => Ok(Done::NOTHING),
+                _ => {
+                    let mut tx = ctx.tx().await?;
+                    ctx.checkpoint(&mut tx, 1, None, true).await?;
+                    tx.commit().await?;
+                    Err(Stop::snooze(Duration::from_millis(10), "not yet"))
+                }
+            },
+            "park" => Err(Stop::park("waiting_for_test: a nod")),
+            "wait" => {
+                mark(ctx, "waiting").await?;
+                ctx.cancel().cancelled().await;
+                Err(Stop::Cancelled)
+            }
+            "block" => {
+                mark(ctx, "blocking").await?;
+                std::future::pending().await
+            }
+            "effect" => {
+                let mut tx = ctx.tx().await?;
+                effect(&mut tx, ctx).await?;
+                ctx.complete(tx, ()).await
+            }
+            // Each stands still at its step, the first time it gets there, for somebody to kill the process.
+            "stall_before_effect" => {
+                stall(ctx, "before_effect").await?;
+                let mut tx = ctx.tx().await?;
+                effect(&mut tx, ctx).await?;
+                ctx.complete(tx, ()).await
+            }
+            "stall_in_transaction" => {
+                let mut tx = ctx.tx().await?;
+                effect(&mut tx, ctx).await?;
+                stall(ctx, "in_transaction").await?;
+                ctx.complete(tx, ()).await
+            }
+            "stall_after_commit" => {
+                let mut tx = ctx.tx().await?;
+                effect(&mut tx, ctx).await?;
+                let done = ctx.complete(tx, ()).await?;
+                stall(ctx, "after_commit").await?;
+                Ok(done)
+            }
+            // An effect outside the completion's transaction, under the fence of its own.
+            "stall_between_steps" => {
+                let first: i64 = ctx
+                    .step("first", async {
+                        let mut tx = ctx.tx().await?;
+                        effect(&mut tx, ctx).await?;
+                        tx.commit().await?;
+                        Ok(7)
+                    })
+                    .await?;
+                stall(ctx, "between_steps").await?;
+                Done::with(first)
+            }
+            other => Err(Stop::dead(anyhow::anyhow!("no script {other}"))),
+        }
+    }
+}
+
+async fn effect(tx: &mut sqlx::PgConnection, ctx: &Ctx) -> Result<(), Stop> {
+    sqlx::query("insert into public.effects (job_id, fence) values ($1, $2)")
+        .bind(ctx.job().0)
+        .bind(ctx.claim().lease.fence)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Records that the job came this far, past its own transaction; true the first time.
+async fn mark(ctx: &Ctx, step: &str) -> Result<bool, Stop> {
+    let mut tx = ctx.tx().await?;
+    let marked = sqlx::query("insert into public.steps (job_id, step) values ($1, $2) on conflict do nothing")
+        .bind(ctx.job().0)
+        .bind(step)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(marked.rows_affected() == 1)
+}
+
+async fn stall(ctx: &Ctx, step: &str) -> Result<(), Stop> {
+    if mark(ctx, step).await? {
+        ctx.sleep(Duration::from_secs(600)).await?;
+    }
+    Ok(())
+}
+
+/// The registry of the scripted kind.
+pub fn registry() -> Registry {
+    Registry::new().add::<Scripted>()
+}
+
+/// The tables that scripts write to.
+pub const TABLES: &str = "
+    create table public.effects (job_id bigint, fence bigint);
+    create table public.steps (job_id bigint, step text, primary key (job_id, step));
+    grant all on public.effects, public.steps to longshore_worker;
+";

@@ -182,7 +182,8 @@ end $$;
 grant execute on function queue.replay(uuid, bigint, text, jsonb, timestamptz), queue.discard(uuid, bigint, text) to longshore_api, longshore_operator;
 grant execute on function queue.pause(text, text, text), queue.resume(text) to longshore_operator;
 grant execute on function queue.put_schedule(uuid, text, text, jsonb, text, text, text, timestamptz) to longshore_operator, longshore_scheduler, longshore_api;
-grant execute on function queue.hold_schedule(uuid, text, boolean, timestamptz) to longshore_operator, longshore_api;
+grant execute on function queue.hold_schedule(uuid, text, boolean, timestamptz)
+  to longshore_operator, longshore_api, longshore_scheduler, longshore_worker;
 grant execute on function queue.tick(uuid, text, timestamptz, timestamptz, boolean) to longshore_scheduler;
 grant execute on function queue.measure() to longshore_scheduler;
 grant execute on function queue.tidy(integer) to longshore_scheduler;
@@ -196,4 +197,10 @@ begin
     grant select on longshore._migrations to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
   end if;
 end $$;
+reset role;
+set local role longshore_owner;
+
+-- The scheduler asks for due schedules of all teams.
+create policy scheduler on queue.schedules for select to longshore_scheduler using (true);
+
 reset role;

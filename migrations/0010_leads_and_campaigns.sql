@@ -34,12 +34,15 @@ create table longshore.campaigns (
   target_tags text[] not null default '{}',          -- a lead matches with any of them; none given: every lead
   engagement text[] not null check (cardinality(engagement) > 0 and engagement <@ array['high', 'medium', 'low']),
   created_at timestamptz not null default now(),
-  activated_at timestamptz,
+  activated_at timestamptz,                          -- the first time
+  opens_at timestamptz,                              -- no first step before this: activation and the first delay
   changed_at timestamptz not null default now(),
   primary key (team_id, campaign_id),
-  unique (team_id, name)
+  unique (team_id, name),
+  check ((activated_at is null) = (opens_at is null))
 );
-call longshore.protect('longshore.campaigns', 'select, insert, update');
+-- Deleting is open to tenants because the foreign key of enrollments refuses it where it would lose something.
+call longshore.protect('longshore.campaigns', 'select, insert, update, delete');
 
 create table longshore.campaign_steps (
   team_id uuid not null,
@@ -48,7 +51,7 @@ create table longshore.campaign_steps (
   delay_minutes integer not null check (delay_minutes >= 0),
   template text not null check (length(template) between 1 and 1600),
   primary key (team_id, campaign_id, step),
-  foreign key (team_id, campaign_id) references longshore.campaigns
+  foreign key (team_id, campaign_id) references longshore.campaigns on delete cascade
 );
 call longshore.protect('longshore.campaign_steps', 'select, insert');
 
@@ -58,7 +61,7 @@ create table longshore.enrollments (
   lead_id bigint not null,
   state text not null default 'running' check (state in ('running', 'completed', 'stopped')),
   next_step smallint,                     -- null when no step is left
-  next_due_at timestamptz,
+  next_due_at timestamptz,                -- for the first step also not before campaigns.opens_at: activating writes one row
   run_job bigint not null,                -- the enroll_batch job that enrolled it
   enrolled_at timestamptz not null default now(),
   primary key (team_id, campaign_id, lead_id),
@@ -67,24 +70,42 @@ create table longshore.enrollments (
   check ((next_step is null) = (next_due_at is null))
 );
 create unique index enrollments_one_running on longshore.enrollments (team_id, lead_id) where state = 'running';
-create index enrollments_due on longshore.enrollments (team_id, campaign_id, next_due_at) where state = 'running' and next_due_at is not null;
+-- In the order in which run_sequence walks, so that it can go on behind a point.
+create index enrollments_due on longshore.enrollments (team_id, campaign_id, next_due_at, lead_id)
+  where state = 'running' and next_due_at is not null;
 call longshore.protect('longshore.enrollments', 'select, insert, update');
 
--- What one enrollment run did, counted as it went.
+-- What one enrollment run did, counted in the transactions that did it.
 create table longshore.enrollment_runs (
   team_id uuid not null,
   job_id bigint not null,
   campaign_id bigint not null,
-  attempted bigint not null default 0,
+  attempted bigint not null default 0,            -- matching leads looked at
   enrolled bigint not null default 0,
-  skipped_running bigint not null default 0,      -- in another running sequence
-  skipped_ineligible bigint not null default 0,   -- no phone, stopped, suppressed
-  errors bigint not null default 0,
+  no_phone bigint not null default 0,
+  stopped bigint not null default 0,              -- said stop
+  suppressed bigint not null default 0,           -- the number is on the suppression list
+  running_elsewhere bigint not null default 0,    -- in another running sequence
+  enrolled_before bigint not null default 0,      -- in this campaign already
+  lost_race bigint not null default 0,            -- taken by another run between the look and the write
+  repeated_chunks bigint not null default 0,      -- rolled back by the database (40001, 40P01) and done again
   started_at timestamptz not null default now(),
   ended_at timestamptz,
   primary key (team_id, job_id),
-  foreign key (team_id, campaign_id) references longshore.campaigns
+  foreign key (team_id, campaign_id) references longshore.campaigns on delete cascade,
+  check (attempted = enrolled + no_phone + stopped + suppressed + running_elsewhere + enrolled_before + lost_race)
 );
+create index enrollment_runs_campaign on longshore.enrollment_runs (team_id, campaign_id);
 call longshore.protect('longshore.enrollment_runs', 'select, insert, update');
+
+-- Which tags a team's leads carry, counted by the job refresh_tags: what a campaign form offers.
+create table longshore.tags (
+  team_id uuid not null references longshore.teams,
+  tag text not null,
+  leads bigint not null check (leads > 0),
+  refreshed_at timestamptz not null,
+  primary key (team_id, tag)
+);
+call longshore.protect('longshore.tags', 'select, insert, update, delete');
 
 reset role;

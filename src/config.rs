@@ -21,7 +21,6 @@ use figment::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
-use subtle::ConstantTimeEq as _;
 use toml::Value;
 
 use layers::{Layers, is_secret};
@@ -109,8 +108,6 @@ pub struct Pools {
     pub handlers: u32,
     /// Requests.
     pub api: u32,
-    /// Heartbeats.
-    pub renew: u32,
 }
 
 /// `[worker]`
@@ -119,7 +116,7 @@ pub struct Pools {
 pub struct Worker {
     /// Queues to claim from; empty: all.
     pub queues: Vec<String>,
-    /// Jobs at once.
+    /// Jobs at once, of each queue.
     pub slots: u32,
     /// How long a silent worker keeps its jobs.
     #[serde(rename = "lease_seconds", deserialize_with = "seconds")]
@@ -155,15 +152,8 @@ pub struct Api {
     /// Where vendors reach it, without a slash at the end.
     #[serde(deserialize_with = "optional")]
     pub public_url: Option<String>,
-    /// The largest body that is not a file.
-    pub body_limit_bytes: usize,
     /// The largest file.
     pub upload_limit_bytes: u64,
-    /// For requests that are no uploads.
-    #[serde(rename = "request_timeout_seconds", deserialize_with = "seconds")]
-    pub request_timeout: Duration,
-    /// Requests at once.
-    pub concurrency_limit: usize,
 }
 
 /// `[admin]`
@@ -174,15 +164,6 @@ pub struct Admin {
     pub bind: SocketAddr,
     /// What /metrics demands, if anything.
     pub token: Option<SecretString>,
-}
-
-impl Admin {
-    /// Whether a request with this `Authorization` header may see the metrics.
-    pub fn allows(&self, authorization: Option<&str>) -> bool {
-        let Some(token) = &self.token else { return true };
-        let given = authorization.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
-        given.as_bytes().ct_eq(token.expose_secret().as_bytes()).into()
-    }
 }
 
 /// `[objects]`
@@ -283,6 +264,11 @@ pub struct Setting {
     pub value: String,
     /// `default`, `FILE:LINE`, `env NAME` or `file PATH`.
     pub source: String,
+}
+
+/// The variable that sets a key: `LONGSHORE_WORKER__SLOTS` for `worker.slots`.
+pub fn variable(key: &str) -> String {
+    layers::variable_of(key)
 }
 
 /// The names of the variables that are settings of this process: a process it starts is given its own.

@@ -1,18 +1,343 @@
-//! Placeholder for the roles, until the lead's own file takes its place at the merge.
+//! The roles of the one binary: `api`, `worker`, `scheduler`. Each starts its logs, metrics, pools and admin server, says
+//! on standard output where it can be reached, works until it is told to stop, and ends in good order.
 
-use crate::config::Config;
+use std::{io::Write as _, sync::Arc, time::Duration};
 
-/// Serves HTTP.
-pub async fn api(_: Config) -> anyhow::Result<()> {
-    anyhow::bail!("the role api is not in this build")
+use anyhow::{Context as _, bail};
+use longshore_workers::{
+    clock::{Clock, Random, ShiftedClock, SystemClock, SystemRandom},
+    ctx::Services,
+    datalake::object_store,
+    db::{self, PoolSize},
+    registry::Registry,
+    vendors::Vendors,
+};
+use serde_json::json;
+use sqlx::{
+    Connection as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::{
+    admin::{self, Checks, Pulse},
+    api::{self, ApiState},
+    config::Config,
+    queue::{
+        lease::Times,
+        promoter, reaper,
+        worker::{Options, Worker},
+    },
+    scheduler,
+    shutdown::Shutdown,
+    store::{
+        jobs,
+        migrate::{self, Standing},
+        processes::{self, Process},
+        upkeep,
+    },
+    telemetry::{self, Metrics},
+};
+
+/// What every role has.
+struct Role {
+    name: &'static str,
+    config: Config,
+    registry: Arc<Registry>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    metrics: Metrics,
+    shutdown: Shutdown,
 }
 
-/// Claims and runs jobs of these queues; none named: all.
-pub async fn worker(_: Config, _: Vec<String>) -> anyhow::Result<()> {
-    anyhow::bail!("the role worker is not in this build")
+/// Runs the HTTP API until it is told to stop.
+pub async fn api(config: Config) -> anyhow::Result<()> {
+    let role = Role::start("api", config)?;
+    let pool = role.pool(role.config.database.pools.api, role.config.database.statement_timeout)?;
+    role.enter_house(&pool).await?;
+    let bind = role.config.api.bind;
+    let listener = TcpListener::bind(bind).await.with_context(|| format!("can't listen on api.bind = {bind}"))?;
+    let address = listener.local_addr()?;
+    let stop = role.shutdown.stop().clone();
+    let state = ApiState::new(pool.clone(), role.registry.clone(), role.clock.clone(), role.random.clone(), stop.clone());
+    let pulse = role.turning();
+    role.ready(pulse, pool.clone(), None, vec![("api", pool.clone())], json!({ "api": address.to_string() })).await?;
+    let beating = role.keep_alive(pool, &[], 0);
+    let served = role.until_hurried(api::serve::serve(listener, api::router(state), stop)).await;
+    beating.await?;
+    served.unwrap_or(Ok(())).context("serving the API")
 }
 
-/// Fires schedules.
-pub async fn scheduler(_: Config) -> anyhow::Result<()> {
-    anyhow::bail!("the role scheduler is not in this build")
+/// Runs a worker until it is told to stop. `queues` overrides the configured ones when any is named.
+pub async fn worker(mut config: Config, queues: Vec<String>) -> anyhow::Result<()> {
+    if !queues.is_empty() {
+        config.worker.queues = queues;
+    }
+    let role = Role::start("worker", config)?;
+    let known = role.registry.queues();
+    let queues: Vec<String> = match role.config.worker.queues.as_slice() {
+        [] => known.iter().map(|&queue| queue.to_owned()).collect(),
+        named => named.to_vec(),
+    };
+    if let Some(unknown) = queues.iter().find(|queue| !known.contains(&queue.as_str())) {
+        bail!("no kind of this build runs in queue {unknown:?}; known queues: {}", known.join(", "));
+    }
+    let database = &role.config.database;
+    let engine = role.pool(database.pools.engine, database.statement_timeout)?;
+    let handlers = role.pool(database.pools.handlers, database.handler_statement_timeout)?;
+    role.enter_house(&engine).await?;
+    let services = Arc::new(role.services(handlers.clone())?);
+    telemetry::start_at_zero(&role.registry, queues.iter().map(String::as_str));
+
+    let stop = role.shutdown.stop().clone();
+    let pools = vec![("engine", engine.clone()), ("handlers", handlers)];
+    let ways = json!({ "queues": queues });
+    role.ready(role.turning(), engine.clone(), Some(services.objects.clone()), pools, ways).await?;
+    tokio::spawn(promoter::run(engine.clone(), Duration::from_millis(500), role.random.clone(), stop.clone()));
+    tokio::spawn(reaper::run(engine.clone(), role.config.worker.lease / 3, role.random.clone(), stop.clone()));
+
+    let settings = &role.config.worker;
+    let worker = Worker {
+        registry: role.registry.clone(),
+        services,
+        engine,
+        heartbeat: role.connect_options(database.statement_timeout)?,
+        options: Options {
+            queues,
+            slots: settings.slots as usize,
+            times: Times { ttl: settings.lease, beat: settings.beat },
+            poll: settings.poll,
+            grace: settings.grace,
+            build: build(),
+            host: host(),
+        },
+    };
+    if role.until_hurried(worker.run(stop)).await.is_none() {
+        warn!("stopped without waiting for running jobs; their leases will run out");
+    }
+    Ok(())
+}
+
+/// Runs a scheduler until it is told to stop. Any number may run.
+pub async fn scheduler(config: Config) -> anyhow::Result<()> {
+    let role = Role::start("scheduler", config)?;
+    let pool = role.pool(role.config.database.pools.engine, role.config.database.statement_timeout)?;
+    role.enter_house(&pool).await?;
+    let stop = role.shutdown.stop().clone();
+    let tick = role.config.scheduler.tick;
+    let pulse = Pulse::new(tick * 10 + Duration::from_secs(30));
+    role.ready(pulse.clone(), pool.clone(), None, vec![("engine", pool.clone())], json!({})).await?;
+    let beating = role.keep_alive(pool.clone(), &[], 0);
+    tokio::spawn(promoter::run(pool.clone(), tick / 2, role.random.clone(), stop.clone()));
+    tokio::spawn(reaper::run(pool.clone(), role.config.worker.lease / 3, role.random.clone(), stop.clone()));
+    scheduler::upkeep::start(&pool, &role.random, &stop);
+    scheduler::due::run(pool, tick, role.random.clone(), pulse, stop).await;
+    beating.await?;
+    Ok(())
+}
+
+impl Role {
+    fn start(name: &'static str, config: Config) -> anyhow::Result<Self> {
+        telemetry::init_logs(config.log.format, &config.log.level)?;
+        let metrics = telemetry::init_metrics()?;
+        // One TLS provider for the whole process; a second call only says that it is there.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clock: Arc<dyn Clock> = match config.clock.offset_seconds {
+            0 => Arc::new(SystemClock),
+            offset => {
+                warn!(offset, "this process lives in another hour ([clock] offset_seconds)");
+                Arc::new(ShiftedClock(chrono::TimeDelta::seconds(offset)))
+            }
+        };
+        Ok(Self {
+            name,
+            config,
+            registry: Arc::new(longshore_workers::registry()),
+            clock,
+            random: Arc::new(SystemRandom),
+            metrics,
+            shutdown: Shutdown::on_signals()?,
+        })
+    }
+
+    fn connect_options(&self, statement_timeout: Duration) -> anyhow::Result<PgConnectOptions> {
+        let database = &self.config.database;
+        let options: PgConnectOptions = database.url()?.parse().context("DATABASE_URL is no Postgres address")?;
+        let mut options = options.application_name(&format!("longshore {}", self.name));
+        // On loopback there is nothing to encrypt against, and a handshake costs.
+        if options.get_host().starts_with("127.") || options.get_host() == "localhost" {
+            options = options.ssl_mode(PgSslMode::Prefer);
+        }
+        if database.pgbouncer {
+            // No session state: unnamed statements, and no settings at the start of a session that is not ours alone.
+            return Ok(options.statement_cache_capacity(0));
+        }
+        let statement_timeout = statement_timeout.as_millis().to_string();
+        Ok(options.options([("statement_timeout", statement_timeout.as_str()), ("idle_in_transaction_session_timeout", "60000")]))
+    }
+
+    fn pool(&self, connections: u32, statement_timeout: Duration) -> anyhow::Result<PgPool> {
+        let size = PoolSize { connections, acquire_timeout: self.config.database.acquire_timeout };
+        Ok(db::guarded_pool(self.connect_options(statement_timeout)?, size))
+    }
+
+    /// Makes sure that the database is there, is as new as this build, and has room for this process; announces the kinds.
+    async fn enter_house(&self, pool: &PgPool) -> anyhow::Result<()> {
+        let mut conn = self.reach().await?;
+        match migrate::standing(&mut conn).await? {
+            Standing::Fits { .. } => {}
+            Standing::Behind { missing } => bail!("{missing} migrations are missing: run longshore migrate first"),
+            Standing::Differs { version } => bail!("migration {version} was changed after it had been applied"),
+        }
+        let wanted = self.config.database.pools;
+        let (wanted, allowed) = (
+            match self.name {
+                "worker" => wanted.engine + wanted.handlers + 1,
+                "api" => wanted.api,
+                _ => wanted.engine,
+            },
+            upkeep::max_connections(&mut conn).await?,
+        );
+        if i64::from(wanted) > i64::from(allowed) {
+            bail!("[database.pools] asks for {wanted} connections in this process, and the server allows {allowed} in all");
+        }
+        drop(conn);
+        jobs::register(&mut *pool.acquire().await?, &self.registry).await.context("announcing the kinds")
+    }
+
+    async fn reach(&self) -> anyhow::Result<PgConnection> {
+        let options = self.connect_options(self.config.database.statement_timeout)?;
+        let place = format!("{}:{}", options.get_host(), options.get_port());
+        let mut patience = 60;
+        loop {
+            match PgConnection::connect_with(&options).await {
+                Ok(conn) => return Ok(conn),
+                Err(error) if patience == 0 || self.shutdown.stop().is_cancelled() => {
+                    return Err(error).with_context(|| format!("the database at {place} can't be reached"));
+                }
+                Err(error) => {
+                    if patience == 60 {
+                        warn!("the database at {place} can't be reached yet: {error}");
+                    }
+                    patience -= 1;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+    }
+
+    fn services(&self, pool: PgPool) -> anyhow::Result<Services> {
+        Ok(Services {
+            pool,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            vendors: Vendors::open(&self.config.vendors)?,
+            objects: object_store::open(&self.config.objects)?,
+            rules: self.config.rules.clone(),
+        })
+    }
+
+    /// A pulse that beats while this process's runtime turns.
+    fn turning(&self) -> Pulse {
+        let pulse = Pulse::new(Duration::from_secs(15));
+        let beat = pulse.clone();
+        tokio::spawn(async move {
+            loop {
+                beat.beat();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        pulse
+    }
+
+    /// Starts the admin server and says, as the first line on standard output, where this process can be reached.
+    async fn ready(
+        &self,
+        pulse: Pulse,
+        database: PgPool,
+        objects: Option<Arc<dyn object_store::ObjectStore>>,
+        pools: Vec<(&'static str, PgPool)>,
+        more: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        let checks = Checks {
+            role: self.name,
+            pulse,
+            database,
+            objects,
+            draining: self.shutdown.stop().clone(),
+            deadline: Duration::from_secs(2),
+            pools,
+            metrics: self.metrics.clone(),
+            token: self.config.admin.token.clone(),
+        };
+        let (address, _server) = admin::serve(self.config.admin.bind, checks).await?;
+        let mut line = json!({ "role": self.name, "pid": std::process::id(), "admin": address.to_string() });
+        if let (Some(line), serde_json::Value::Object(more)) = (line.as_object_mut(), more) {
+            line.extend(more);
+        }
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()?;
+        info!(role = self.name, admin = %address, "ready");
+        Ok(())
+    }
+
+    /// Shows a process without leases in the fleet while it lives.
+    fn keep_alive(&self, pool: PgPool, queues: &[String], slots: i32) -> tokio::task::JoinHandle<()> {
+        let (name, queues, stop): (_, Vec<String>, CancellationToken) =
+            (self.name, queues.to_vec(), self.shutdown.stop().clone());
+        let (ttl, beat) = (self.config.worker.lease, self.config.worker.beat);
+        tokio::spawn(async move {
+            let (build, host) = (build(), host());
+            let mut boot = None;
+            loop {
+                let shown = async {
+                    let mut conn = pool.acquire().await?;
+                    let alive = match boot {
+                        Some(boot) => processes::beat(&mut conn, boot, ttl).await?.is_some(),
+                        None => false,
+                    };
+                    if !alive {
+                        let fresh = Uuid::new_v4();
+                        let pid = std::process::id().cast_signed();
+                        let (host, build, queues) = (host.as_str(), build.as_str(), queues.as_slice());
+                        let process = Process { boot: fresh, role: name, host, pid, build, queues, slots };
+                        processes::enter(&mut conn, &process, ttl).await?;
+                        boot = Some(fresh);
+                    }
+                    Ok::<_, sqlx::Error>(())
+                };
+                if let Err(error) = shown.await {
+                    warn!("could not show this process in the fleet, trying again: {error}");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = tokio::time::sleep(beat) => {}
+                }
+            }
+            if let Some(boot) = boot {
+                let left = async { processes::leave(&mut *pool.acquire().await?, boot).await };
+                let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
+            }
+        })
+    }
+
+    /// Lets work end in good order, unless somebody asks a second time.
+    async fn until_hurried<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.shutdown.now().cancelled() => None,
+        }
+    }
+}
+
+fn build() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".into(), |name| name.trim().to_owned())
 }

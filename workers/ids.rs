@@ -35,6 +35,19 @@ impl FromStr for TeamId {
 #[sqlx(transparent)]
 pub struct JobId(pub i64);
 
+/// A campaign. A plain number everywhere: people call campaigns by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema, sqlx::Type)]
+#[serde(transparent)]
+#[schemars(transparent)]
+#[sqlx(transparent)]
+pub struct CampaignId(pub i64);
+
+impl fmt::Display for CampaignId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What is wrong with a text that should have named a job.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a job id; one looks like job_123")]

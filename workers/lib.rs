@@ -23,5 +23,12 @@ use registry::Registry;
 
 /// Every kind this build can run. A new one is a file, a `mod` beside it, and a line here.
 pub fn registry() -> Registry {
-    Registry::new().add::<enrichment::enrich_person::EnrichPerson>()
+    Registry::new()
+        .add::<datalake::ingest_file::IngestFile>()
+        .add::<enrichment::enrich_person::EnrichPerson>()
+        .add::<enrollment::end_enrollments::EndEnrollments>()
+        .add::<enrollment::enroll_batch::EnrollBatch>()
+        .add::<enrollment::refresh_tags::RefreshTags>()
+        .add::<enrollment::run_sequence::RunSequence>()
+        .add::<messages::send_sms::SendSms>()
 }

@@ -8,4 +8,10 @@ use serde::Deserialize;
 pub struct Rules {
     /// Enrichment.
     pub enrichment: crate::enrichment::Rules,
+    /// Files and their rows.
+    pub datalake: crate::datalake::Rules,
+    /// Enrolling leads and running sequences.
+    pub enrollment: crate::enrollment::EnrollmentRules,
+    /// `[rules.messages]`
+    pub messages: crate::messages::Rules,
 }

@@ -11,8 +11,7 @@ impl Config {
     pub(super) fn check(&self, problem: &mut impl FnMut(&str, String)) {
         let pools = &self.database.pools;
         let connections = 1..=1000;
-        for (name, count) in [("engine", pools.engine), ("handlers", pools.handlers), ("api", pools.api), ("renew", pools.renew)]
-        {
+        for (name, count) in [("engine", pools.engine), ("handlers", pools.handlers), ("api", pools.api)] {
             within(&format!("database.pools.{name}"), count, &connections, problem);
         }
         let seconds = 1..=3600;
@@ -23,7 +22,6 @@ impl Config {
             ("worker.lease_seconds", self.worker.lease),
             ("worker.beat_seconds", self.worker.beat),
             ("scheduler.tick_seconds", self.scheduler.tick),
-            ("api.request_timeout_seconds", self.api.request_timeout),
         ] {
             within(key, duration.as_secs(), &seconds, problem);
         }
@@ -31,9 +29,7 @@ impl Config {
         within("worker.poll_milliseconds", self.worker.poll.as_millis(), &(10..=60_000), problem);
         within("worker.slots", self.worker.slots, &(1..=10_000), problem);
         within("scheduler.batch", self.scheduler.batch, &(1..=100_000), problem);
-        within("api.body_limit_bytes", self.api.body_limit_bytes, &(1024..=64 << 20), problem);
         within("api.upload_limit_bytes", self.api.upload_limit_bytes, &(1024..=1 << 40), problem);
-        within("api.concurrency_limit", self.api.concurrency_limit, &(1..=100_000), problem);
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
         for (key, timeout) in [

@@ -6,3 +6,4 @@ pub mod folder;
 pub mod leads_csv;
 pub mod postgres;
 pub mod sandbox;
+pub mod stack;

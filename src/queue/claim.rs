@@ -1,6 +1,9 @@
 //! Claims jobs of one queue whenever slots are free, and hands them on with the slot they will occupy.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use longshore_workers::clock::Random;
 use sqlx::PgPool;
@@ -13,7 +16,7 @@ use super::{
     execute::Claimed,
     running::{Running, Switch},
 };
-use crate::store::jobs;
+use crate::{store::jobs, telemetry};
 
 /// A claimed job with the slot it occupies and its off switch.
 #[derive(Debug)]
@@ -57,6 +60,7 @@ impl Claimer {
         while !stop.is_cancelled() {
             let Some(mut free) = self.free_slots(&stop).await else { return };
             // Not inside a select: a claim that is dropped may have happened.
+            let asked = Instant::now();
             let claimed = {
                 let _claiming = self.claiming.read().await;
                 let claimed = self.claim(free.num_permits(), after).await;
@@ -69,9 +73,14 @@ impl Claimer {
             match claimed {
                 Ok(jobs) => {
                     failures = 0;
+                    telemetry::claim(&self.queue, asked.elapsed(), jobs.len());
                     let idle = jobs.is_empty();
                     for (switch, job) in jobs {
                         after = job.claim.team.0;
+                        if job.claim.attempt == 1 {
+                            let waited = job.claimed_at - job.claim.created_at;
+                            telemetry::job_waited(&self.queue, waited.to_std().unwrap_or_default());
+                        }
                         let Some(slot) = free.split(1) else { break };
                         if out.send(Ticket { job, switch, slot }).await.is_err() {
                             return;

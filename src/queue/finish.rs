@@ -1,7 +1,11 @@
 //! Records what became of jobs, many with one statement: a flush begins as soon as the one before is back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use longshore_workers::ids::JobId;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +13,10 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::{running::Running, settle::Verdict};
-use crate::store::jobs::{self, Settled};
+use crate::{
+    store::jobs::{self, Settled},
+    telemetry,
+};
 
 /// Records for one incarnation.
 pub struct Finisher {
@@ -43,9 +50,10 @@ impl Finisher {
         loop {
             match self.record(&batch, plain).await {
                 Ok(accepted) => {
-                    if accepted < batch.len() {
-                        // Another incarnation has them, or an answer of ours was lost and they are recorded already.
-                        warn!(fenced = batch.len() - accepted, "jobs ended under a lease that is no longer ours; dropped");
+                    // Another incarnation has the rest, or an answer of ours was lost and they are recorded already.
+                    for one in batch.iter().filter(|one| !accepted.contains(&one.job)) {
+                        warn!(job.id = %one.job, "the job ended under a lease that is no longer ours; dropped");
+                        telemetry::fenced(one.queue, 1);
                     }
                     break;
                 }
@@ -68,14 +76,16 @@ impl Finisher {
         }
     }
 
-    async fn record(&self, batch: &[Settled], plain: bool) -> Result<usize, sqlx::Error> {
+    async fn record(&self, batch: &[Settled], plain: bool) -> Result<Vec<JobId>, sqlx::Error> {
         let mut conn = self.pool.acquire().await?;
+        let asked = Instant::now();
         let accepted = if plain {
             jobs::finish(&mut conn, self.boot, batch).await?
         } else {
             jobs::settle(&mut conn, self.boot, batch).await?
         };
-        Ok(accepted.len())
+        telemetry::settled(asked.elapsed());
+        Ok(accepted)
     }
 
     /// The database refused something in the batch (an output it can't store): its neighbours must not suffer, and the

@@ -20,7 +20,10 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use super::{running::Running, settle::StopCause};
-use crate::store::processes;
+use crate::{
+    store::processes,
+    telemetry::{self, Renewal},
+};
 
 /// Counts while the runtime that carries the handlers turns.
 #[derive(Debug, Default)]
@@ -122,6 +125,7 @@ impl Heart {
                 let patience = deadline.saturating_duration_since(asked).min(self.times.beat);
                 match tokio::time::timeout(patience, self.renew(&mut conn)).await {
                     Ok(Ok(Some(cancelled))) => {
+                        telemetry::renewal(Renewal::Renewed);
                         deadline = asked + self.times.ttl - self.times.margin();
                         turned = count;
                         pause = self.times.beat;
@@ -131,14 +135,17 @@ impl Heart {
                         continue;
                     }
                     Ok(Ok(None)) => {
+                        telemetry::renewal(Renewal::Lost);
                         error!(boot = %self.boot, "the fleet counts this process as dead: its leases are gone");
                         break;
                     }
                     Ok(Err(error)) => {
+                        telemetry::renewal(Renewal::Failed);
                         warn!(boot = %self.boot, "leases could not be renewed, trying again: {error}");
                         conn = None;
                     }
                     Err(_) => {
+                        telemetry::renewal(Renewal::Failed);
                         warn!(boot = %self.boot, "renewing the leases took longer than {patience:?}, trying again");
                         conn = None;
                     }

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::store::jobs;
+use crate::{store::jobs, telemetry};
 
 const MOST: i32 = 2000;
 
@@ -17,8 +17,13 @@ pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: C
     while !stop.is_cancelled() {
         let promoted = async { jobs::promote(&mut *pool.acquire().await?, MOST).await };
         match promoted.await {
-            Ok(MOST) => continue,
-            Ok(_) => failing = false,
+            Ok(promoted) => {
+                telemetry::promoted(promoted);
+                failing = false;
+                if promoted == MOST {
+                    continue;
+                }
+            }
             Err(error) if !failing => {
                 failing = true;
                 warn!("could not promote due jobs, trying again: {error}");

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::store::jobs;
+use crate::{store::jobs, telemetry};
 
 const MOST: i32 = 200;
 
@@ -16,7 +16,10 @@ pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: C
     while !stop.is_cancelled() {
         let reaped = async { jobs::reap(&mut *pool.acquire().await?, MOST).await };
         match reaped.await {
-            Ok(found) if found.lost > 0 => warn!(lost = found.lost, buried = found.buried, "jobs of lost processes handed back"),
+            Ok(found) if found.lost > 0 => {
+                telemetry::reaped(found.lost, found.buried);
+                warn!(lost = found.lost, buried = found.buried, "jobs of lost processes handed back");
+            }
             Ok(_) => {}
             Err(error) => warn!("could not reap lost processes, trying again: {error}"),
         }

@@ -24,9 +24,12 @@ use super::{
     running::Running,
     settle::{StopCause, Verdict},
 };
-use crate::store::{
-    jobs::Settled,
-    processes::{self, Process},
+use crate::{
+    store::{
+        jobs::Settled,
+        processes::{self, Process},
+    },
+    telemetry,
 };
 
 /// How a worker process takes part in the fleet.
@@ -207,10 +210,10 @@ impl Runner {
             attempt = claim.attempt,
             correlation = claim.correlation.as_deref().unwrap_or_default(),
         );
-        let verdict = match self.registry.get(&claim.kind) {
+        let (queue, verdict) = match self.registry.get(&claim.kind) {
             // Claims name the kinds we know, so this is only ever a build that disagrees with itself.
-            None => Verdict::Released,
-            Some(_) => {
+            None => ("", Verdict::Released),
+            Some(known) => {
                 // In a task of its own, so that handlers run in parallel and one that panics or blocks harms no other.
                 let (registry, services, switch, kind) =
                     (self.registry.clone(), self.services.clone(), switch.clone(), claim.kind.clone());
@@ -228,14 +231,15 @@ impl Runner {
                     }
                 };
                 span.in_scope(|| log(&verdict, started.elapsed()));
-                verdict
+                telemetry::job_finished(known.queue, known.name, &verdict, started.elapsed());
+                (known.queue, verdict)
             }
         };
         drop(slot);
         let fence = claim.lease.fence;
         if verdict == Verdict::Nothing {
             self.running.leave(fence, claim.job);
-        } else if self.settled.send(Settled { job: claim.job, fence, verdict }).await.is_err() {
+        } else if self.settled.send(Settled { job: claim.job, queue, fence, verdict }).await.is_err() {
             self.running.leave(fence, claim.job);
         }
     }

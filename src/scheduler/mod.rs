@@ -1,3 +1,5 @@
-//! Ticks: what is due, and when it is due next.
+//! The scheduler: what is due is enqueued, once, however many schedulers run; and what nobody else does is done here.
 
 pub mod cron;
+pub mod due;
+pub mod upkeep;

@@ -11,6 +11,7 @@ use crate::telemetry;
 pub async fn publish(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query_file!("src/store/depths/measure.sql").fetch_one(&mut *conn).await?;
     for depth in sqlx::query_file!("src/store/depths/read.sql").fetch_all(&mut *conn).await? {
+        // Due later is no age yet.
         let age = Duration::try_from_secs_f64(depth.oldest_age_seconds).unwrap_or_default();
         telemetry::queue_depth(&depth.queue, &depth.state, depth.jobs, age);
         telemetry::measured_at(depth.measured_at);

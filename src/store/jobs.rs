@@ -53,6 +53,8 @@ pub async fn claim(
 pub struct Settled {
     /// The job.
     pub job: JobId,
+    /// Its queue.
+    pub queue: &'static str,
     /// The fencing token under which it ran.
     pub fence: i64,
     /// What became of it.

@@ -1,1 +1,36 @@
-//! stub
+//! Campaigns: who is in them, and when each lead's next message falls due.
+//!
+//! A campaign is created ([`campaigns`]), its leads are enrolled in chunks ([`enroll_batch`]), and while it is active its
+//! due steps become messages ([`run_sequence`]). Locks are taken in one order everywhere: the campaign's row, then leads
+//! or enrollments by lead id.
+
+pub mod campaigns;
+mod chunk;
+pub mod end_enrollments;
+pub mod engagement;
+pub mod enroll_batch;
+mod new_campaign;
+pub mod refresh_tags;
+pub mod report;
+pub mod run_sequence;
+pub mod state;
+
+use serde::Deserialize;
+
+/// What the configuration says about enrollment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnrollmentRules {
+    /// Leads enrolled in one transaction.
+    pub enroll_chunk_leads: u32,
+    /// Due steps turned into messages in one transaction.
+    pub sequence_chunk_steps: u32,
+    /// How long one run of a sequence works before it lets other jobs have its place.
+    pub sequence_budget_seconds: u32,
+}
+
+impl Default for EnrollmentRules {
+    fn default() -> Self {
+        Self { enroll_chunk_leads: 5000, sequence_chunk_steps: 1000, sequence_budget_seconds: 20 }
+    }
+}

@@ -1,13 +1,17 @@
 //! The port through which text messages leave.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::vendors::VendorError;
+use crate::{ids::TeamId, vendors::VendorError};
 
 /// A text message that is ready to leave.
 #[derive(Debug, Clone)]
 pub struct OutboundSms {
+    /// Whose message it is; it comes back in the status callback.
+    pub team: TeamId,
     /// Our own id of the message; it comes back in the status callback.
     pub message_id: i64,
     /// Recipient, E.164.
@@ -16,6 +20,8 @@ pub struct OutboundSms {
     pub from: String,
     /// The text, 1 to 1600 characters.
     pub body: String,
+    /// How long the vendor may still deliver it: the rest of the recipient's legal hours.
+    pub valid_for: Duration,
 }
 
 /// The vendor has taken the message.
@@ -39,6 +45,11 @@ pub enum Reconciled {
 /// Sends text messages through one vendor.
 #[async_trait]
 pub trait SmsGateway: Send + Sync {
+    /// The vendor's name, as the records have it.
+    fn name(&self) -> &'static str {
+        "twilio"
+    }
+
     /// Hands a message over. [`VendorError::UnknownOutcome`] whenever it may have been taken.
     async fn send(&self, message: &OutboundSms) -> Result<Accepted, VendorError>;
 

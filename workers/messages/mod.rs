@@ -1,3 +1,62 @@
 //! Messages: what may be sent, to whom, when; sent at most once.
+//!
+//! A message is one row per send key (campaign, lead, step, variant), planned by [`plan`], sent by [`send_sms`]. The row is
+//! marked `dispatching` before the vendor is called, in the transaction that looks at the gates ([`gates`]). Whoever finds
+//! that mark later does not know whether the vendor has the message, so it asks the vendor and never sends again. Callbacks
+//! ([`status`]) and opt-outs ([`opt_out`]) take the same row locks (migration 0040 says which, in which order).
 
+pub mod gates;
 pub mod gateway;
+pub mod inbox;
+pub mod opt_out;
+pub mod places;
+pub mod plan;
+pub mod quiet_hours;
+pub mod record;
+pub mod send_sms;
+pub mod status;
+pub mod template;
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use self::{gates::Level, quiet_hours::Hours};
+
+/// What the configuration says to messages: the section `[rules.messages]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rules {
+    /// The house's hours, local time of the recipient: `[9, 20]`. Federal and state rules only narrow them.
+    pub hours: Hours,
+    /// The least consent that must be on record: `express` or `express_written`.
+    pub consent: Level,
+    /// Texts one recipient may get from one team in 24 hours.
+    pub daily_limit: i64,
+    /// From the gates to the vendor's answer; later, the outcome counts as unknown. At most 15 seconds.
+    pub dispatch_milliseconds: u64,
+    /// When an unknown outcome is looked up, in seconds since the message was handed over.
+    pub look_seconds: Vec<u64>,
+    /// How often a message of a paused campaign looks whether the campaign goes on.
+    pub paused_seconds: u64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            hours: Hours(9, 20),
+            consent: Level::ExpressWritten,
+            daily_limit: 3,
+            dispatch_milliseconds: 10_000,
+            look_seconds: vec![15, 60, 300],
+            paused_seconds: 300,
+        }
+    }
+}
+
+impl Rules {
+    /// From the gates to the vendor's answer: never so long that the job's own time could end first.
+    pub fn dispatch_deadline(&self) -> Duration {
+        Duration::from_millis(self.dispatch_milliseconds).min(send_sms::LONGEST_DISPATCH)
+    }
+}

@@ -27,12 +27,12 @@ pub struct Config {
     /// The key, from the environment or a file.
     pub api_key: SecretString,
     /// How long one call may take.
-    pub timeout_seconds: u64,
+    pub timeout_milliseconds: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { base_url: "https://api.apollo.io".into(), api_key: SecretString::default(), timeout_seconds: 20 }
+        Self { base_url: "https://api.apollo.io".into(), api_key: SecretString::default(), timeout_milliseconds: 20_000 }
     }
 }
 
@@ -55,7 +55,10 @@ impl Apollo {
         let mut key = HeaderValue::from_str(config.api_key.expose_secret())
             .map_err(|_| refuse("api_key holds characters that a header can't"))?;
         key.set_sensitive(true);
-        Ok(Self { client: http::client(VENDOR, Duration::from_secs(config.timeout_seconds.max(1)))?, match_url, key })
+        let total = Duration::from_millis(config.timeout_milliseconds.max(1));
+        let deadlines = http::Deadlines { connect: total.min(Duration::from_secs(5)), total };
+        let client = http::client(deadlines).map_err(|error| refuse(&format!("the HTTP client: {error}")))?;
+        Ok(Self { client, match_url, key })
     }
 }
 

@@ -7,6 +7,8 @@ pub mod twilio;
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 pub use error::VendorError;
 
 /// The vendors of a process, by capability.
@@ -16,4 +18,24 @@ pub struct Vendors {
     pub sms: Arc<dyn crate::messages::gateway::SmsGateway>,
     /// Finds people.
     pub people: Arc<dyn crate::enrichment::provider::PersonProvider>,
+}
+
+/// How each vendor is reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Text messages.
+    pub twilio: twilio::Config,
+    /// People.
+    pub apollo: apollo::Config,
+}
+
+impl Vendors {
+    /// A client each. One whose account is not configured refuses every call in words that say so.
+    pub fn open(config: &Config) -> Result<Self, anyhow::Error> {
+        Ok(Self {
+            sms: Arc::new(twilio::Twilio::new(&config.twilio)?),
+            people: Arc::new(apollo::Apollo::new(&config.apollo)?),
+        })
+    }
 }

@@ -78,7 +78,8 @@ impl Stepper {
     /// Finishes a job the fast way; false when it was fenced.
     pub async fn finish(&self, job: &Claimed) -> bool {
         let mut conn = self.engine.acquire().await.expect("a connection");
-        let settled = [Settled { job: job.claim.job, fence: job.claim.lease.fence, verdict: Verdict::Done { output: None } }];
+        let settled =
+            [Settled { job: job.claim.job, queue: "", fence: job.claim.lease.fence, verdict: Verdict::Done { output: None } }];
         !jobs::finish(&mut conn, self.boot, &settled).await.expect("an answer").is_empty()
     }
 
@@ -106,7 +107,7 @@ impl Stepper {
             return true;
         }
         let mut conn = self.engine.acquire().await.expect("a connection");
-        let settled = [Settled { job: job.claim.job, fence: job.claim.lease.fence, verdict }];
+        let settled = [Settled { job: job.claim.job, queue: "", fence: job.claim.lease.fence, verdict }];
         !jobs::settle(&mut conn, self.boot, &settled).await.expect("a settlement").is_empty()
     }
 

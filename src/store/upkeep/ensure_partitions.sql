@@ -1,0 +1,2 @@
+-- Makes partitions ahead of the newest job id.
+select queue.ensure_partitions() as "made!"

@@ -1,0 +1,2 @@
+-- Forgets what is past its time.
+select queue.tidy() as "forgotten!"

@@ -1,0 +1,12 @@
+-- Sets a campaign's state; its first activation also says when the first step opens.
+update longshore.campaigns c
+set state = $3,
+    changed_at = $4,
+    activated_at = case when $3 = 'active' then coalesce(c.activated_at, $4) else c.activated_at end,
+    opens_at = case when $3 = 'active' then coalesce(c.opens_at, $4::timestamptz + make_interval(mins => s.delay_minutes)) else c.opens_at end
+from longshore.campaign_steps s
+where c.team_id = $1
+  and c.campaign_id = $2
+  and s.team_id = c.team_id
+  and s.campaign_id = c.campaign_id
+  and s.step = 1

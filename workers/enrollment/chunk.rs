@@ -1,0 +1,32 @@
+//! What every job of the family does with its chunks: takes the campaign shared, and tries again what only collided.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::state::State;
+use crate::{
+    ids::{CampaignId, TeamId},
+    job::Stop,
+};
+
+/// What a chunk reads of its campaign.
+pub(super) struct Held {
+    pub state: State,
+    pub sender: String,
+    pub target_tags: Vec<String>,
+    pub engagement: Vec<String>,
+    pub opens_at: Option<DateTime<Utc>>,
+    pub first_delay_minutes: i32,
+}
+
+/// Reads a campaign and keeps its state as it is until the transaction ends.
+pub(super) async fn hold(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<Option<Held>, sqlx::Error> {
+    sqlx::query_file_as!(Held, "enrollment/chunk/hold.sql", team.0, campaign.0).fetch_optional(conn).await
+}
+
+/// The database rolled the transaction back because of others (serialization failure, deadlock): doing it again is right.
+pub(super) fn only_collided(stop: &Stop) -> bool {
+    let Stop::Retry { error, .. } = stop else { return false };
+    let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else { return false };
+    error.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
+}

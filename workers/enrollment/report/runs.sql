@@ -1,0 +1,13 @@
+-- What the campaign's enrollment runs did, all together.
+select coalesce(sum(attempted), 0)::bigint as "attempted!",
+  coalesce(sum(enrolled), 0)::bigint as "enrolled!",
+  coalesce(sum(no_phone), 0)::bigint as "no_phone!",
+  coalesce(sum(stopped), 0)::bigint as "stopped!",
+  coalesce(sum(suppressed), 0)::bigint as "suppressed!",
+  coalesce(sum(running_elsewhere), 0)::bigint as "running_elsewhere!",
+  coalesce(sum(enrolled_before), 0)::bigint as "enrolled_before!",
+  coalesce(sum(lost_race), 0)::bigint as "lost_race!",
+  coalesce(sum(repeated_chunks), 0)::bigint as "repeated_chunks!"
+from longshore.enrollment_runs
+where team_id = $1
+  and campaign_id = $2

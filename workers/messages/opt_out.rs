@@ -1,0 +1,88 @@
+//! Takes a number out of a team's reach, at once: the suppression, the lead's sequences and its planned messages, together.
+
+use sqlx::PgConnection;
+
+use crate::{ids::TeamId, vendors::error::RecipientFault};
+
+/// Why a number is suppressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Said stop, or the vendor says so.
+    OptOut,
+    /// Asked us by another way.
+    DncRequest,
+    /// Spoke of law.
+    LegalDnc,
+    /// Belongs to somebody else.
+    WrongNumber,
+    /// Takes no texts.
+    InvalidNumber,
+}
+
+impl Reason {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OptOut => "OPT_OUT",
+            Self::DncRequest => "DNC_REQUEST",
+            Self::LegalDnc => "LEGAL_DNC",
+            Self::WrongNumber => "WRONG_NUMBER",
+            Self::InvalidNumber => "INVALID_NUMBER",
+        }
+    }
+}
+
+impl From<RecipientFault> for Reason {
+    fn from(fault: RecipientFault) -> Self {
+        match fault {
+            RecipientFault::OptedOut => Self::OptOut,
+            RecipientFault::InvalidNumber => Self::InvalidNumber,
+        }
+    }
+}
+
+/// What a suppression stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Sequences that were running.
+    pub enrollments: u64,
+    /// Messages that were planned.
+    pub messages: u64,
+}
+
+/// Suppresses a number for a team. Once the caller's transaction has committed, nothing is marked for it any more; a message
+/// that was marked before is in the vendor's hands, or gets there within the dispatch deadline.
+///
+/// `source` says who or what wants it (`sms STOP`, `twilio 21610`, `api key …`): no phone number, no text.
+pub async fn suppress(
+    conn: &mut PgConnection,
+    team: TeamId,
+    phone: &str,
+    reason: Reason,
+    source: &str,
+) -> Result<Stopped, sqlx::Error> {
+    // The lead's row first: the gates of a send hold it from their look at the suppressions to their mark.
+    sqlx::query_file!("messages/opt_out/stop_lead.sql", team.0, phone).execute(&mut *conn).await?;
+    sqlx::query_file!("messages/opt_out/insert.sql", team.0, phone, reason.as_str(), source).execute(&mut *conn).await?;
+    if matches!(reason, Reason::OptOut | Reason::DncRequest | Reason::LegalDnc) {
+        sqlx::query_file!("messages/opt_out/revoke_consents.sql", team.0, phone).execute(&mut *conn).await?;
+    }
+    let enrollments =
+        sqlx::query_file!("messages/opt_out/stop_enrollments.sql", team.0, phone).execute(&mut *conn).await?.rows_affected();
+    let rule = format!("suppressed_{}", reason.as_str().to_lowercase());
+    let messages =
+        sqlx::query_file!("messages/opt_out/stop_messages.sql", team.0, phone, rule).execute(conn).await?.rows_affected();
+    Ok(Stopped { enrollments, messages })
+}
+
+/// Takes an opt-out back because the person asked for it: the suppression is lifted, and consents that the opt-out revoked
+/// are given anew. Other reasons stay. What was stopped stays stopped.
+///
+/// `evidence` names the inbound message.
+pub async fn restore(conn: &mut PgConnection, team: TeamId, phone: &str, evidence: &str) -> Result<bool, sqlx::Error> {
+    let lifted = sqlx::query_file!("messages/opt_out/lift.sql", team.0, phone).fetch_optional(&mut *conn).await?;
+    let Some(lifted) = lifted else { return Ok(false) };
+    sqlx::query_file!("messages/opt_out/renew_consents.sql", team.0, phone, lifted.since, evidence).execute(&mut *conn).await?;
+    sqlx::query_file!("messages/opt_out/free_lead.sql", team.0, phone).execute(conn).await?;
+    Ok(true)
+}

@@ -34,7 +34,7 @@ impl Config {
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
         let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);
         within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
-        within("vendors.apollo.timeout_seconds", self.vendors.apollo.timeout_seconds, &(1..=60), problem);
+        within("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds, &(100..=60_000), problem);
         if self.worker.beat * 3 > self.worker.lease {
             problem(
                 "worker.beat_seconds",

@@ -15,4 +15,5 @@ mod new_kind;
 mod observability;
 mod stack_database;
 mod enrollment;
+mod enrichment;
 mod support;

@@ -209,6 +209,8 @@ async fn a_limit_that_runs_out_parks_the_rest_uncalled_and_a_grant_resumes_them(
     assert_eq!(desk.vendor.charges().len(), 2, "a job that could not pay called the vendor");
     assert_eq!(desk.calls().await.len(), 2, "a job that could not pay left an intent");
     assert_eq!(desk.count("select max(attempt)::bigint from queue.scheduled").await, 0, "waiting for credits burned an attempt");
+    let scheduler = desk.db.pool("scheduler");
+    assert_eq!(credits::wake(&mut *scheduler.acquire().await.unwrap()).await.unwrap(), 0, "woken without the credits it needs");
     desk.grant(25).await;
     assert_eq!(desk.worker.drain(QUEUE).await.len(), 3);
     assert_eq!(desk.done().await, 5);
@@ -244,6 +246,11 @@ async fn a_grant_that_falls_between_refusal_and_parking_is_noticed() {
     desk.worker.settle(&job, verdict).await;
     assert_eq!(desk.worker.promote().await, 0);
     let scheduler = desk.db.pool("scheduler");
+    let poor = desk.db.team("poor").await;
+    let lead = "insert into longshore.leads (team_id, email) values ($1, 'p@plain.example') returning lead_id";
+    let lead_id = sqlx::query_scalar(lead).bind(poor.0).fetch_one(&desk.db.admin).await.unwrap();
+    desk.worker.enqueue(poor, &EnrichPerson { lead_id }).await;
+    assert!(matches!(desk.run().await, Verdict::Park { .. }));
     assert_eq!(credits::wake(&mut *scheduler.acquire().await.unwrap()).await.unwrap(), 1);
     assert_eq!(desk.run().await, Verdict::Nothing);
 }

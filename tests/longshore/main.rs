@@ -9,6 +9,7 @@ mod database;
 mod documents;
 mod doors;
 mod engine;
+mod enrichment;
 mod enrollment;
 mod faults;
 mod folder;

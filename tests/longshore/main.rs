@@ -5,6 +5,8 @@
 mod child;
 mod config;
 mod credits;
+mod api;
+mod connections;
 mod database;
 mod engine;
 mod faults;

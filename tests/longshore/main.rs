@@ -2,11 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod api;
 mod child;
 mod config;
-mod credits;
-mod api;
 mod connections;
+mod credits;
 mod database;
 mod engine;
 mod faults;

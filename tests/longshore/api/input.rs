@@ -100,7 +100,7 @@ async fn a_body_is_too_large_before_it_is_read_as_json() {
     for size in [300 * 1024, 3 * 1024 * 1024] {
         // Not JSON at all: the size must decide first.
         problem(door.post_text("/v1/jobs", "x".repeat(size)).await, 413, "too_large").await;
-        let pieces = futures_util::stream::iter((0..size / 65536).map(|_| Ok::<_, std::io::Error>("x".repeat(65536))));
+        let pieces = futures_util::stream::iter((0..=size / 65536).map(|_| Ok::<_, std::io::Error>("x".repeat(65536))));
         let unannounced = reqwest::Body::wrap_stream(pieces);
         problem(door.post_text("/v1/jobs", unannounced).await, 413, "too_large").await;
     }

@@ -194,7 +194,7 @@ async fn a_waiting_job_is_cancelled_a_running_one_is_told_and_an_ended_one_is_le
     let answer = cancel(&id).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(door::json(answer).await, json!({ "id": id, "state": "cancelled" }));
-    problem(cancel(&id).await, 409, "already_ended").await;
+    assert_eq!(cancel(&id).await.status(), 200, "to ask twice is no mistake");
     let job = door::json(door.get(&format!("/v1/jobs/{id}")).await).await;
     assert_eq!(job["state"], "cancelled");
     assert!(job["attempts"][0]["error"].as_str().is_some_and(|by| by.contains("key ")), "{job}");

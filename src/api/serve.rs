@@ -34,7 +34,12 @@ impl Default for Bounds {
 }
 
 /// Serves until `stop`, then lets the answers under way out.
-pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+    serve_within(Bounds::default(), listener, router, stop).await
+}
+
+/// [`serve`], within bounds of the caller's choice.
+pub async fn serve_within(bounds: Bounds, listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(bounds.connections));
     let connections = TaskTracker::new();
     loop {

@@ -2,8 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod api;
 mod child;
 mod config;
+mod connections;
 mod credits;
 mod database;
 mod documents;

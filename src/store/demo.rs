@@ -73,3 +73,9 @@ pub async fn messages(conn: &mut PgConnection, team: TeamId) -> Result<Vec<Messa
 pub async fn sample(conn: &mut PgConnection, team: TeamId, most: i64) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_file_scalar!("src/store/demo/sample.sql", team.0, most).fetch_all(conn).await
 }
+
+/// Credits that other teams' lookups were charged since `teams` are there: an earlier demo's may have gone on.
+pub async fn captured_elsewhere(conn: &mut PgConnection, teams: &[TeamId]) -> Result<i64, sqlx::Error> {
+    let teams: Vec<_> = teams.iter().map(|team| team.0).collect();
+    sqlx::query_file_scalar!("src/store/demo/captured_elsewhere.sql", &teams).fetch_one(conn).await
+}

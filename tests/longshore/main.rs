@@ -2,14 +2,17 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod api;
 mod child;
 mod cli;
 mod config;
+mod connections;
 mod credits;
 mod database;
 mod documents;
 mod doors;
 mod engine;
+mod enrichment;
 mod enrollment;
 mod faults;
 mod folder;

@@ -156,7 +156,7 @@ proptest! {
             sure: place.sure && more.sure,
         };
         if matches!(book().verdict(&both, HOUSE, now), Verdict::Open { .. }) {
-            prop_assert!(matches!(book().verdict(&place, HOUSE, now), Verdict::Open { .. }));
+            prop_assert!(matches!(book().verdict(&place, HOUSE, now), Verdict::Open { .. }), "closed");
         }
     }
 }

@@ -279,28 +279,45 @@ impl Door {
 }
 
 #[tokio::test]
-async fn a_key_held_by_an_open_transaction_delays_only_its_own_caller() {
+async fn a_key_held_by_an_open_transaction_fails_only_its_own_caller() {
     let door = Door::open().await;
-    let mut body = greet("Ada");
-    body["idempotency_key"] = json!("held");
+    let keyed = |key: &str| {
+        let mut body = greet("Ada");
+        body["idempotency_key"] = json!(key);
+        body
+    };
     let mut holder = door.db.admin.acquire().await.expect("a connection");
     sqlx::raw_sql("begin").execute(&mut *holder).await.expect("a transaction");
-    sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', 'held')")
-        .bind(door.team.0)
-        .execute(&mut *holder)
-        .await
-        .expect("a job in an open transaction");
-    let blocked = door.post("/v1/jobs", &body);
-    let others = join_all((0..20).map(|n| door.enqueue_unchecked_value(greet(&format!("n{n}")))));
-    let (blocked, others) = tokio::join!(blocked, others);
-    problem(blocked, 409, "key_in_use").await;
+    for key in ["held 0", "held 1", "held 2"] {
+        let job = sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', $2)").bind(door.team.0).bind(key);
+        job.execute(&mut *holder).await.expect("a job in an open transaction");
+    }
+    // Two statements wait for keys; what comes then boards the next one together, a held key among them.
+    let first = join_all(["held 0", "held 1"].map(|key| door.status_of(keyed(key))));
+    let then = async {
+        until_waiting(&door, 2).await;
+        let names: Vec<String> = (0..20).map(|n| format!("n{n}")).collect();
+        let held = keyed("held 2");
+        tokio::join!(join_all(names.iter().map(|name| door.status_of(greet(name)))), door.post("/v1/jobs", &held))
+    };
+    let (first, (others, held)) = tokio::join!(first, then);
+    assert_eq!(first, [409, 409]);
+    problem(held, 409, "key_in_use").await;
     assert!(others.iter().all(|status| *status == 202), "{others:?}");
     sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
-    assert_eq!(door.post("/v1/jobs", &body).await.status(), 202, "the key was never used, so it is free");
+    assert_eq!(door.status_of(keyed("held 0")).await, 202, "the key was never used, so it is free");
+}
+
+/// Waits until that many statements wait for somebody's lock.
+async fn until_waiting(door: &Door, statements: i64) {
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&door.db.admin).await.expect("a count") < statements {
+        tokio::task::yield_now().await;
+    }
 }
 
 impl Door {
-    async fn enqueue_unchecked_value(&self, body: Value) -> u16 {
+    async fn status_of(&self, body: Value) -> u16 {
         self.post("/v1/jobs", &body).await.status().as_u16()
     }
 }

@@ -221,11 +221,7 @@ async fn callers_that_hang_up_leave_no_transaction_open_and_lose_no_acknowledged
         let (address, key, body) = (door.address, door.key.clone(), body.clone());
         async move {
             let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
-            let head = format!(
-                "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
-            let whole = format!("{head}{body}");
+            let whole = raw_post(&key, &body);
             // Some go in the middle of the request, some behind it.
             let sent = if n % 4 == 0 { whole.len() * (n + 1) / 201 } else { whole.len() };
             stream.write_all(&whole.as_bytes()[..sent]).await.expect("bytes sent");
@@ -306,6 +302,46 @@ async fn a_key_held_by_an_open_transaction_fails_only_its_own_caller() {
     assert!(others.iter().all(|status| *status == 202), "{others:?}");
     sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
     assert_eq!(door.status_of(keyed("held 0")).await, 202, "the key was never used, so it is free");
+}
+
+#[tokio::test]
+async fn callers_that_hang_up_spoil_nothing_for_those_behind_them() {
+    let door = Door::open().await;
+    let mut holder = door.db.admin.acquire().await.expect("a connection");
+    sqlx::raw_sql("begin").execute(&mut *holder).await.expect("a transaction");
+    let mut leavers = Vec::new();
+    for key in ["held 0", "held 1"] {
+        let job = sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', $2)").bind(door.team.0).bind(key);
+        job.execute(&mut *holder).await.expect("a job in an open transaction");
+        let body = json!({ "kind": "greet", "payload": { "name": "Ada" }, "idempotency_key": key }).to_string();
+        let mut stream = tokio::net::TcpStream::connect(door.address).await.expect("a connection");
+        stream.write_all(raw_post(&door.key, &body).as_bytes()).await.expect("bytes sent");
+        leavers.push(stream);
+    }
+    // Their statements wait for the keys; others wait behind them; then they hang up, and the keys come free.
+    let hang_up = async {
+        until_waiting(&door, 2).await;
+        drop(leavers);
+        for _ in 0..20 {
+            door.get("/livez").await;
+        }
+        sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
+    };
+    let behind = async {
+        until_waiting(&door, 2).await;
+        join_all((0..20).map(|_| door.status_of(greet("Bob")))).await
+    };
+    let ((), behind) = tokio::join!(hang_up, behind);
+    assert!(behind.iter().all(|status| *status == 202), "{behind:?}");
+    until_quiet(&door).await;
+}
+
+fn raw_post(key: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// Waits until that many statements wait for somebody's lock.

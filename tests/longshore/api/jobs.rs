@@ -1,5 +1,7 @@
 //! Put a job in, look at it, cancel it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use longshore::{tenancy::keys::Scope, workers::ids::JobId};
@@ -256,14 +258,8 @@ async fn callers_that_hang_up_leave_no_transaction_open_and_lose_no_acknowledged
 /// Waits until no connection of the api is busy or in a transaction.
 async fn until_quiet(door: &Door) {
     let busy = "select count(*) from pg_stat_activity where datname = current_database() and usename = 'longshore_api' and state <> 'idle'";
-    for _ in 0..10_000 {
-        let left: i64 = sqlx::query_scalar(busy).fetch_one(&door.db.admin).await.expect("a count");
-        if left == 0 {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("a connection of the api stayed busy or in a transaction");
+    let left = async || sqlx::query_scalar::<_, i64>(busy).fetch_one(&door.db.admin).await.expect("a count");
+    until("the api's connections are idle", async || left().await == 0).await;
 }
 
 impl Door {
@@ -318,20 +314,17 @@ async fn callers_that_hang_up_spoil_nothing_for_those_behind_them() {
         stream.write_all(raw_post(&door.key, &body).as_bytes()).await.expect("bytes sent");
         leavers.push(stream);
     }
-    // Their statements wait for the keys; others wait behind them; then they hang up, and the keys come free.
+    // Their statements wait for the keys, others wait behind them; then they hang up, and the keys come free.
+    until_waiting(&door, 2).await;
     let hang_up = async {
-        until_waiting(&door, 2).await;
+        until("the others wait", async || door.state.jobs_waiting() == 20).await;
         drop(leavers);
         for _ in 0..20 {
             door.get("/livez").await;
         }
         sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
     };
-    let behind = async {
-        until_waiting(&door, 2).await;
-        join_all((0..20).map(|_| door.status_of(greet("Bob")))).await
-    };
-    let ((), behind) = tokio::join!(hang_up, behind);
+    let (behind, ()) = tokio::join!(join_all((0..20).map(|_| door.status_of(greet("Bob")))), hang_up);
     assert!(behind.iter().all(|status| *status == 202), "{behind:?}");
     until_quiet(&door).await;
 }
@@ -347,9 +340,18 @@ fn raw_post(key: &str, body: &str) -> String {
 /// Waits until that many statements wait for somebody's lock.
 async fn until_waiting(door: &Door, statements: i64) {
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&door.db.admin).await.expect("a count") < statements {
-        tokio::task::yield_now().await;
-    }
+    let count = async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(&door.db.admin).await.expect("a count");
+    until("statements wait for a lock", async || count().await >= statements).await;
+}
+
+/// Looks until it is so.
+async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("never came true: {what}"));
 }
 
 impl Door {

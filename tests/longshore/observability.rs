@@ -13,13 +13,13 @@ use longshore::{
     admin::{self, Checks, Pulse},
     queue::settle::Verdict,
     store::depths,
-    telemetry::{self, Metric, MetricKind, Renewal, Source},
+    telemetry::{self, Metric, MetricKind, Renewal},
     workers::{
         ctx::Ctx,
         datalake::object_store::ObjectStore,
         job::{Done, Job, Outcome},
         registry::Registry,
-        telemetry::{self as families, Enrollment, Entry, Row, Send},
+        telemetry::{self as families, Enrollment, Entry, Row, Send, Source},
         vendors::VendorError,
     },
 };
@@ -70,9 +70,8 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 /// Calls every recording function, as a busy fleet would.
 fn record_everything() {
     let moment = Duration::from_millis(30);
-    for source in [Source::Http, Source::Cli, Source::Job, Source::Schedule] {
-        telemetry::job_enqueued("tests", "record", source, false);
-        telemetry::job_enqueued("tests", "record", source, true);
+    for source in [Source::Http, Source::Rust] {
+        families::jobs_enqueued("record", source, 2, 1);
     }
     telemetry::claim("tests", moment, 3);
     telemetry::claim("tests", moment, 0);
@@ -112,8 +111,8 @@ fn record_everything() {
     families::vendor_request("tests", &Err::<(), _>(VendorError::RateLimited { vendor: "tests", retry_after: None }), moment);
     families::sends(Send::Accepted, 1);
     families::sends(Send::Unknown, 1);
-    families::credits("tests", Entry::Hold, 2);
-    families::credits("tests", Entry::Capture, 1);
+    families::credits(Entry::Hold, 2);
+    families::credits(Entry::Capture, 1);
     families::enrollments(Enrollment::Enrolled, 5);
     families::rows(Row::Loaded, 100);
 }

@@ -88,8 +88,8 @@ const SENDS: Metric = Metric::counter(
 );
 const CREDITS: Metric = Metric::counter(
     "longshore_credits_total",
-    &["entry"],
-    "Credits by entry: hold, capture (what vendors charged), refused (a hold that the balance did not cover).",
+    &["vendor", "entry"],
+    "Credits of vendor calls: hold, capture (charged), release (given back), refused (not covered by the balance).",
 );
 const ENROLLED: Metric = Metric::counter(
     "longshore_enrollments_total",
@@ -104,9 +104,8 @@ pub const METRICS: &[Metric] = &[ENQUEUED, DEDUPLICATED, VENDOR_REQUESTS, VENDOR
 
 /// Starts the counters whose series are known beforehand at zero.
 pub fn start_at_zero() {
-    use self::{Enrollment as E, Entry as C, Row as R, Send as S};
+    use self::{Enrollment as E, Row as R, Send as S};
     [S::Accepted, S::Failed, S::Unknown, S::Suppressed, S::Snoozed].into_iter().for_each(|outcome| sends(outcome, 0));
-    [C::Hold, C::Capture, C::Refused].into_iter().for_each(|entry| credits(entry, 0));
     [E::Enrolled, E::EnrolledBefore, E::RunningElsewhere, E::NoPhone, E::Stopped, E::Suppressed]
         .into_iter()
         .for_each(|outcome| enrollments(outcome, 0));
@@ -181,18 +180,21 @@ pub enum Entry {
     Hold,
     /// Spent: the vendor charged.
     Capture,
+    /// Given back: the vendor did not charge.
+    Release,
     /// Not reserved: the balance did not cover it.
     Refused,
 }
 
-/// Records credits moved in the ledger.
-pub fn credits(entry: Entry, credits: i64) {
+/// Records credits moved in the ledger. Call it behind the commit: a movement that was rolled back is none.
+pub fn credits(vendor: &'static str, entry: Entry, credits: u64) {
     let entry = match entry {
         Entry::Hold => "hold",
         Entry::Capture => "capture",
+        Entry::Release => "release",
         Entry::Refused => "refused",
     };
-    counter!(CREDITS.name, "entry" => entry).increment(count(credits));
+    counter!(CREDITS.name, "vendor" => vendor, "entry" => entry).increment(credits);
 }
 
 /// What enrollment made of a lead.

@@ -111,8 +111,8 @@ fn record_everything() {
     families::vendor_request("tests", &Err::<(), _>(VendorError::RateLimited { vendor: "tests", retry_after: None }), moment);
     families::sends(Send::Accepted, 1);
     families::sends(Send::Unknown, 1);
-    families::credits(Entry::Hold, 2);
-    families::credits(Entry::Capture, 1);
+    families::credits("tests", Entry::Hold, 2);
+    families::credits("tests", Entry::Capture, 1);
     families::enrollments(Enrollment::Enrolled, 5);
     families::rows(Row::Loaded, 100);
 }

@@ -12,10 +12,7 @@
 
 use sqlx::PgConnection;
 
-use crate::{
-    ids::{JobId, TeamId},
-    telemetry::{self, Entry},
-};
+use crate::ids::{JobId, TeamId};
 
 /// How a parked job's reason begins when its team has too few credits; a grant wakes by it.
 pub const OUT_OF_CREDIT: &str = "out_of_credit";
@@ -134,12 +131,7 @@ pub async fn hold(conn: &mut PgConnection, key: HoldKey<'_>, vendor: &str, amoun
     if row.already {
         return Ok(Held::AlreadyHeld(HoldState::named(&row.outcome)?));
     }
-    if row.outcome == "held" {
-        telemetry::credits(Entry::Hold, amount);
-        return Ok(Held::Held);
-    }
-    telemetry::credits(Entry::Refused, amount);
-    Ok(Held::Insufficient { available: row.available })
+    Ok(if row.outcome == "held" { Held::Held } else { Held::Insufficient { available: row.available } })
 }
 
 /// Settles a hold at what the vendor charged, more than was held included; the rest goes back.
@@ -149,7 +141,6 @@ pub async fn capture(conn: &mut PgConnection, key: HoldKey<'_>, charged: i64) ->
     if row.already {
         return Ok(Settled::Before { state: HoldState::named(&row.outcome)?, captured: row.captured });
     }
-    telemetry::credits(Entry::Capture, charged);
     Ok(Settled::Now)
 }
 
@@ -176,9 +167,7 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Vec<Discrepancy>, sqlx::E
 /// Charges, in full, holds that stayed open for 24 hours, whatever kept them open: nobody knows that those calls were not
 /// made. For the scheduler, every minute or so; at most `most` holds a round.
 pub async fn settle_expired(conn: &mut PgConnection, most: i32) -> Result<Expired, sqlx::Error> {
-    let expired = sqlx::query_file_as!(Expired, "credits/settle_expired.sql", most).fetch_one(conn).await?;
-    telemetry::credits(Entry::Capture, expired.credits);
-    Ok(expired)
+    sqlx::query_file_as!(Expired, "credits/settle_expired.sql", most).fetch_one(conn).await
 }
 
 /// Wakes parked jobs whose team has the credits they wait for: a job is parked a moment after it was refused, and a grant

@@ -21,9 +21,9 @@ use super::{
     records::Splitter,
 };
 use crate::{
-    telemetry::{self, Row},
     ctx::Ctx,
     job::{Invalid, Job, OrDead as _, Outcome, Stop},
+    telemetry::{self, Row},
 };
 
 /// A run that takes longer hands its slot back between two chunks, and goes on when its turn comes again.

@@ -14,11 +14,11 @@ use super::{
     state::State,
 };
 use crate::{
-    telemetry::{self, Enrollment},
     ctx::Ctx,
     db::Tx,
     ids::CampaignId,
     job::{Job, Outcome, Stop},
+    telemetry::{self, Enrollment},
 };
 
 /// Enrolls the leads of a campaign.

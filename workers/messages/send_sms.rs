@@ -21,10 +21,10 @@ use super::{
     record,
 };
 use crate::{
-    telemetry::{self, Send as Sent},
     ctx::Ctx,
     db::Tx,
     job::{Invalid, Job, OrDead as _, Outcome, Stop},
+    telemetry::{self, Send as Sent},
     vendors::{VendorError, error::RecipientFault},
 };
 

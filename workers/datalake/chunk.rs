@@ -1,8 +1,7 @@
 //! Writes one stretch of a file's rows together with the place where reading goes on: both are there, or neither.
 //!
-//! Rows go in by `insert … select from unnest(arrays)` and not by COPY: Postgres refuses COPY into a table with row-level
-//! security, and a temporary table a chunk costs catalogue rows and time (20,000 rows: docs of the measurement in
-//! docs/decisions).
+//! Rows go in by `insert … select from unnest(arrays)` and not by COPY, which Postgres refuses into a table with row-level
+//! security (docs/decisions/0005-rows-by-unnest.md).
 
 use serde::Serialize;
 use serde_json::Value;

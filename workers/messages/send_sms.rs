@@ -24,6 +24,7 @@ use crate::{
     ctx::Ctx,
     db::Tx,
     job::{Invalid, Job, OrDead as _, Outcome, Stop},
+    telemetry::{self, Send as Sent},
     vendors::{VendorError, error::RecipientFault},
 };
 
@@ -149,11 +150,13 @@ impl SendSms {
                     self.keep(ctx, &mut tx, &verdict, &facts, &sms.to, book).await?;
                 }
                 tx.commit().await?;
+                telemetry::sends(Sent::Snoozed, 1);
                 Err(Stop::snooze((until - ctx.now()).to_std().unwrap_or_default(), rule.clone()))
             }
             Verdict::Suppress { ref rule } => {
                 self.keep(ctx, &mut tx, &verdict, &facts, &sms.to, book).await?;
                 record::suppressed(&mut tx, team, self.message_id, rule).await?;
+                telemetry::sends(Sent::Suppressed, 1);
                 Ok(Gate::Ended(tx, json!({ "state": "suppressed", "rule": rule })))
             }
         }

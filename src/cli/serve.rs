@@ -80,7 +80,7 @@ fn from_role(error: anyhow::Error) -> Problem {
 async fn migrate(wanted: &Migrate, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.any_database().await?;
     let conn = db.conn();
-    let pending = store::migrate::pending(conn).await?;
+    let pending = store::migrate::standing(conn).await?.missing();
     if wanted.check {
         return match pending {
             0 => env.out.told(&json!({ "pending": 0 }), "the database is as new as this build").map(|()| Exit::Done),

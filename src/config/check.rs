@@ -1,6 +1,6 @@
 //! Says what is of the right type and yet can't work.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -33,10 +33,10 @@ impl Config {
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
         for (key, timeout) in [
-            ("vendors.twilio.timeout_milliseconds", self.vendors.twilio.timeout),
-            ("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout),
+            ("vendors.twilio.timeout_milliseconds", self.vendors.twilio.timeout_milliseconds),
+            ("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds),
         ] {
-            within(key, timeout.as_millis(), &(100..=60_000), problem);
+            within(key, timeout, &(100..=60_000), problem);
         }
         if self.worker.beat * 3 > self.worker.lease {
             problem(
@@ -44,7 +44,7 @@ impl Config {
                 format!("must be at most a third of worker.lease_seconds, which is {}", self.worker.lease.as_secs()),
             );
         }
-        if self.vendors.twilio.timeout >= self.worker.lease {
+        if Duration::from_millis(self.vendors.twilio.timeout_milliseconds) >= self.worker.lease {
             problem("vendors.twilio.timeout_milliseconds", "must be shorter than worker.lease_seconds".into());
         }
         for (key, url) in [
@@ -53,7 +53,7 @@ impl Config {
             ("vendors.twilio.base_url", Some(self.vendors.twilio.base_url.as_str())),
             ("vendors.apollo.base_url", Some(self.vendors.apollo.base_url.as_str())),
         ] {
-            if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+            if url.is_some_and(|url| !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://")) {
                 problem(key, "must start with http:// or https://".into());
             }
         }

@@ -26,6 +26,9 @@ pub fn start(pool: &PgPool, random: &Arc<dyn Random>, stop: &CancellationToken) 
     tokio::spawn(
         every(60).keep("settling expired holds", async |mut conn| credits::settle_expired(&mut conn, 1000).await.map(drop)),
     );
+    tokio::spawn(
+        every(10).keep("waking jobs that have credits again", async |mut conn| credits::wake(&mut conn).await.map(drop)),
+    );
 }
 
 struct Rhythm {

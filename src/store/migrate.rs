@@ -38,6 +38,16 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// How many migrations of this build are missing.
+    pub fn missing(self) -> usize {
+        match self {
+            Self::Behind { missing } => missing,
+            Self::Fits { .. } | Self::Differs { .. } => 0,
+        }
+    }
+}
+
 /// Compares a database with this build. Any role of the house may ask.
 pub async fn standing(conn: &mut PgConnection) -> Result<Standing, sqlx::Error> {
     let applied = match sqlx::query_file!("src/store/migrate/applied.sql").fetch_all(conn).await {

@@ -1,16 +1,16 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
-pub mod depths;
 pub mod dead;
+pub mod depths;
 pub mod doors;
 pub mod job_list;
 pub mod job_view;
 pub mod jobs;
 pub mod migrate;
 pub mod processes;
+pub mod queues;
 pub mod schedules;
 #[cfg(feature = "dev")]
 pub mod stack;
-pub mod upkeep;
-pub mod queues;
 pub mod ticks;
+pub mod upkeep;

@@ -149,7 +149,7 @@ pub async fn create(
     let key_id = new_id(random);
     let secret = new_secret(random);
     let digest = digest(&secret);
-    let stored = sqlx::query_file_scalar!("src/store/keys/create.sql", team.0, key_id, name, &digest, &scopes, expires_at)
+    let stored = sqlx::query_file_scalar!("src/tenancy/keys/create.sql", team.0, key_id, name, &digest, &scopes, expires_at)
         .fetch_optional(conn)
         .await?;
     if let (None, Some(end)) = (stored, expires_at) {
@@ -162,7 +162,7 @@ pub async fn create(
 
 /// A team's keys, ended ones included.
 pub async fn list(conn: &mut PgConnection, team: TeamId) -> Result<Vec<KeyView>, KeyError> {
-    Ok(sqlx::query_file_as!(KeyView, "src/store/keys/list.sql", team.0).fetch_all(conn).await?)
+    Ok(sqlx::query_file_as!(KeyView, "src/tenancy/keys/list.sql", team.0).fetch_all(conn).await?)
 }
 
 /// Ends a key. Processes that cache keys notice within [`CACHE_SECONDS`] seconds.
@@ -171,7 +171,7 @@ pub async fn revoke(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Resu
     if key_id.contains('\0') {
         return Err(not_found());
     }
-    let ended = sqlx::query_file_scalar!("src/store/keys/revoke.sql", team.0, key_id).fetch_optional(conn).await?;
+    let ended = sqlx::query_file_scalar!("src/tenancy/keys/revoke.sql", team.0, key_id).fetch_optional(conn).await?;
     ended.map(drop).ok_or_else(not_found)
 }
 
@@ -265,7 +265,7 @@ pub async fn authenticate(conn: &mut PgConnection, text: &str, now: DateTime<Utc
 
 /// [`authenticate`], for a credential that was read before.
 pub async fn authenticate_parsed(conn: &mut PgConnection, key: &ParsedKey, now: DateTime<Utc>) -> Result<Principal, AuthError> {
-    let stored = sqlx::query_file!("src/store/keys/find.sql", key.key_id).fetch_optional(&mut *conn).await?;
+    let stored = sqlx::query_file!("src/tenancy/keys/find.sql", key.key_id).fetch_optional(&mut *conn).await?;
     let expected = stored.as_ref().map_or(&[0; 32][..], |stored| &stored.digest);
     let same = bool::from(expected.ct_eq(&key.digest));
     let Some(stored) = stored.filter(|_| same) else { return Err(AuthError::Unknown) };
@@ -276,7 +276,7 @@ pub async fn authenticate_parsed(conn: &mut PgConnection, key: &ParsedKey, now: 
         return Err(AuthError::Expired(ended));
     }
     if !stored.used_today {
-        sqlx::query_file!("src/store/keys/touch.sql", key.key_id).fetch_one(conn).await?;
+        sqlx::query_file!("src/tenancy/keys/touch.sql", key.key_id).fetch_one(conn).await?;
     }
     Ok(Principal {
         team: TeamId(stored.team_id),

@@ -42,13 +42,13 @@ pub enum TeamError {
 /// Creates a team. The name is trimmed and unique.
 pub async fn create(conn: &mut PgConnection, name: &str) -> Result<TeamId, TeamError> {
     let name = valid_name(name)?;
-    let created = sqlx::query_file_scalar!("src/store/teams/create.sql", name).fetch_optional(conn).await?;
+    let created = sqlx::query_file_scalar!("src/tenancy/teams/create.sql", name).fetch_optional(conn).await?;
     created.map(TeamId).ok_or_else(|| TeamError::Taken(name.into()))
 }
 
 /// All teams, the house's own first.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Team>, TeamError> {
-    Ok(sqlx::query_file_as!(Team, "src/store/teams/list.sql").fetch_all(conn).await?)
+    Ok(sqlx::query_file_as!(Team, "src/tenancy/teams/list.sql").fetch_all(conn).await?)
 }
 
 /// The team of that name or id.
@@ -58,7 +58,7 @@ pub async fn find(conn: &mut PgConnection, name_or_id: &str) -> Result<Team, Tea
         return Err(TeamError::NotFound(shortened(wanted)));
     }
     let id = Uuid::parse_str(wanted).ok();
-    let team = sqlx::query_file_as!(Team, "src/store/teams/find.sql", id, wanted).fetch_optional(conn).await?;
+    let team = sqlx::query_file_as!(Team, "src/tenancy/teams/find.sql", id, wanted).fetch_optional(conn).await?;
     team.ok_or_else(|| TeamError::NotFound(shortened(wanted)))
 }
 

@@ -181,7 +181,7 @@ fn a_secret_in_a_file_is_refused_and_not_repeated() {
 fn a_secret_may_come_from_a_file_of_its_own() {
     let setup = Setup::new().secret_file("LONGSHORE_VENDORS__TWILIO__AUTH_TOKEN_FILE", "t0ken\n");
     assert_eq!(setup.source("vendors.twilio.auth_token"), "•••• from file /secret");
-    let token = setup.load().unwrap().vendors.twilio.auth_token.unwrap();
+    let token = setup.load().unwrap().vendors.twilio.auth_token;
     assert_eq!(secrecy::ExposeSecret::expose_secret(&token), "t0ken");
 }
 

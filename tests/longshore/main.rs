@@ -2,17 +2,20 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
+mod api;
 mod child;
 mod config;
+mod connections;
 mod credits;
 mod database;
+mod documents;
 mod doors;
 mod engine;
+mod enrichment;
+mod enrollment;
 mod faults;
 mod folder;
-mod documents;
 mod new_kind;
 mod observability;
 mod stack_database;
-mod enrollment;
 mod support;

@@ -21,6 +21,7 @@ use crate::{
     credits::{Held, HoldKey, OUT_OF_CREDIT},
     ctx::Ctx,
     job::{Done, Invalid, Job, Outcome, Stop},
+    telemetry::{self, Entry},
     vendors::VendorError,
 };
 
@@ -78,7 +79,13 @@ impl Job for EnrichPerson {
         // The vendor may charge from here on: a wish to cancel waits until the answer is on record.
         let started = Instant::now();
         let answer = ctx.services().vendors.people.find(&call.query).await;
-        let done = record_surely(ctx, &call, &answer, started.elapsed()).await?;
+        let latency = started.elapsed();
+        telemetry::vendor_request(call.vendor, &answer, latency);
+        let done = record_surely(ctx, &call, &answer, latency).await?;
+        if let Some(charged) = Ending::of(&answer).credits {
+            count(call.vendor, Entry::Capture, charged);
+            count(call.vendor, Entry::Release, call.quote - charged);
+        }
         answer.map(|_| done).map_err(|error| meaning(error, earlier_unknown))
     }
 }
@@ -128,6 +135,7 @@ impl EnrichPerson {
             Held::Held => {}
             Held::Insufficient { available } => {
                 tx.rollback().await?;
+                count(call.vendor, Entry::Refused, quote);
                 return Err(Stop::park(format!("{OUT_OF_CREDIT}: needs {quote}, has {available}")));
             }
             Held::AlreadyHeld(state) => {
@@ -136,8 +144,13 @@ impl EnrichPerson {
         }
         ctx.keep_lease(&mut tx).await?;
         tx.commit().await?;
+        count(call.vendor, Entry::Hold, quote);
         Ok(Next::Call(call, standing.unknown))
     }
+}
+
+fn count(vendor: &'static str, entry: Entry, credits: i64) {
+    telemetry::credits(vendor, entry, u64::try_from(credits).unwrap_or(0));
 }
 
 /// Names alone find strangers: an e-mail address, or a full name and where they work.

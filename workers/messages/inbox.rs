@@ -39,14 +39,45 @@ impl Meaning {
 
 // Alone, or with a word or two around them.
 const STOP_WORDS: [&str; 14] = [
-    "stop", "stopall", "unsubscribe", "unsub", "cancel", "end", "quit", "revoke", "optout", "alto", "arret", "arrêt", "parar",
+    "stop",
+    "stopall",
+    "unsubscribe",
+    "unsub",
+    "cancel",
+    "end",
+    "quit",
+    "revoke",
+    "optout",
+    "alto",
+    "arret",
+    "arrêt",
+    "parar",
     "cancelar",
 ];
 // Anywhere in a text.
 const STOP_PHRASES: [&str; 22] = [
-    "opt out", "opt me out", "please stop", "stop texting", "stop messaging", "stop contacting", "stop sending", "stop calling",
-    "unsubscribe", "remove me", "remove my number", "take me off", "do not text", "dont text", "don t text", "do not contact",
-    "dont contact", "don t contact", "no more texts", "no more messages", "leave me alone", "lose my number",
+    "opt out",
+    "opt me out",
+    "please stop",
+    "stop texting",
+    "stop messaging",
+    "stop contacting",
+    "stop sending",
+    "stop calling",
+    "unsubscribe",
+    "remove me",
+    "remove my number",
+    "take me off",
+    "do not text",
+    "dont text",
+    "don t text",
+    "do not contact",
+    "dont contact",
+    "don t contact",
+    "no more texts",
+    "no more messages",
+    "leave me alone",
+    "lose my number",
 ];
 const WRONG_PHRASES: [&str; 4] = ["wrong number", "wrong person", "not my number", "numero equivocado"];
 const LEGAL_WORDS: [&str; 7] = ["lawyer", "attorney", "tcpa", "lawsuit", "sue", "suing", "ftc"];
@@ -177,10 +208,34 @@ mod tests {
     #[test]
     fn words_of_refusal_are_heard_however_they_are_written() {
         for text in [
-            "STOP", "stop", " Stop. ", "“STOP”", "stop!!! 😡", "ＳＴＯＰ", "Stop All", "STOPALL", "unsubscribe", "Cancel", "END", "quit",
-            "Revoke", "OPT-OUT", "opt out", "optout", "remove me", "Remove me from your list", "Alto", "arrêt", "please stop",
-            "Stop texting me you people", "can you take me off this list", "Don't text me again", "don’t contact me", "stop now",
-            "I want to unsubscribe from all of this", "STOP STOP STOP",
+            "STOP",
+            "stop",
+            " Stop. ",
+            "“STOP”",
+            "stop!!! 😡",
+            "ＳＴＯＰ",
+            "Stop All",
+            "STOPALL",
+            "unsubscribe",
+            "Cancel",
+            "END",
+            "quit",
+            "Revoke",
+            "OPT-OUT",
+            "opt out",
+            "optout",
+            "remove me",
+            "Remove me from your list",
+            "Alto",
+            "arrêt",
+            "please stop",
+            "Stop texting me you people",
+            "can you take me off this list",
+            "Don't text me again",
+            "don’t contact me",
+            "stop now",
+            "I want to unsubscribe from all of this",
+            "STOP STOP STOP",
         ] {
             assert_eq!(meaning(text, None), Meaning::Stop, "{text:?}");
         }
@@ -190,7 +245,8 @@ mod tests {
         for text in ["I will sue you", "my lawyer will hear of this", "TCPA violation, stop"] {
             assert_eq!(meaning(text, None), Meaning::Legal, "{text:?}");
         }
-        for text in ["Sure, call me at the end of the week", "I can't stop thinking about your offer today", "ok", "", "issue 12"] {
+        for text in ["Sure, call me at the end of the week", "I can't stop thinking about your offer today", "ok", "", "issue 12"]
+        {
             assert_eq!(meaning(text, None), Meaning::Other, "{text:?}");
         }
     }

@@ -92,8 +92,7 @@ impl SendSms {
         let campaign = sqlx::query_file_scalar!("messages/send_sms/hold_campaign.sql", team.0, fixed.campaign_id)
             .fetch_one(&mut *tx)
             .await?;
-        let lead =
-            sqlx::query_file!("messages/send_sms/hold_lead.sql", team.0, fixed.lead_id).fetch_one(&mut *tx).await?;
+        let lead = sqlx::query_file!("messages/send_sms/hold_lead.sql", team.0, fixed.lead_id).fetch_one(&mut *tx).await?;
         let message =
             sqlx::query_file!("messages/send_sms/hold_message.sql", team.0, self.message_id).fetch_one(&mut *tx).await?;
 
@@ -117,16 +116,10 @@ impl SendSms {
 
         // From here on the clock runs: what the gates see must still hold when the vendor has the message.
         let deadline = Instant::now() + ctx.services().rules.messages.dispatch_deadline();
-        let others = sqlx::query_file!(
-            "messages/send_sms/gather_facts.sql",
-            team.0,
-            fixed.campaign_id,
-            fixed.lead_id,
-            sms.to,
-            ctx.now(),
-        )
-        .fetch_one(&mut *tx)
-        .await?;
+        let others =
+            sqlx::query_file!("messages/send_sms/gather_facts.sql", team.0, fixed.campaign_id, fixed.lead_id, sms.to, ctx.now(),)
+                .fetch_one(&mut *tx)
+                .await?;
         let consent = others.consent_id.zip(others.consent_level.as_deref().and_then(Level::parse));
         let facts = Facts {
             campaign,
@@ -214,9 +207,7 @@ impl SendSms {
                 tx.commit().await?;
                 Err(self.unknown(look_at(ctx, 0).unwrap_or_default(), &reason))
             }
-            Err(VendorError::Recipient { fault, code, .. }) => {
-                self.recipient_fault(ctx, tx, &sms.to, fault, code).await
-            }
+            Err(VendorError::Recipient { fault, code, .. }) => self.recipient_fault(ctx, tx, &sms.to, fault, code).await,
             Err(VendorError::Refused { code, reason, .. }) => {
                 record::failed(&mut tx, ctx.team(), self.message_id, &reason, i32::try_from(code).ok()).await?;
                 ctx.complete(tx, json!({ "state": "failed", "code": code })).await

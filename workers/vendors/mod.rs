@@ -33,9 +33,6 @@ pub struct Config {
 impl Vendors {
     /// A client each. One whose account is not configured refuses every call in words that say so.
     pub fn open(config: &Config) -> Result<Self, anyhow::Error> {
-        Ok(Self {
-            sms: Arc::new(twilio::Twilio::new(&config.twilio)?),
-            people: Arc::new(apollo::Apollo::new(&config.apollo)?),
-        })
+        Ok(Self { sms: Arc::new(twilio::Twilio::new(&config.twilio)?), people: Arc::new(apollo::Apollo::new(&config.apollo)?) })
     }
 }

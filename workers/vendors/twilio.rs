@@ -44,6 +44,7 @@ pub struct Config {
     #[serde(default)]
     pub account_sid: String,
     /// The account's token. It signs the webhooks too.
+    #[serde(default)]
     pub auth_token: SecretString,
     /// Where Twilio reports what became of a message: the API's public address and `/v1/webhooks/twilio/status`. Empty: no
     /// reports are asked for.

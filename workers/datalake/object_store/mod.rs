@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::job::Stop;
 
@@ -85,7 +85,7 @@ pub struct Config {
     /// `file:///absolute/folder`, or `s3://bucket` with an optional `/prefix`.
     pub url: String,
     /// The S3 service's address (`https://nyc3.digitaloceanspaces.com`); Amazon's own for the region otherwise.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub endpoint: Option<String>,
     /// The S3 region that requests are signed for.
     #[serde(default = "default_region")]
@@ -94,11 +94,16 @@ pub struct Config {
     #[serde(default)]
     pub path_style: bool,
     /// The S3 access key's id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "filled")]
     pub access_key_id: Option<String>,
     /// The S3 access key's secret: from the environment or a file only.
     #[serde(default)]
     pub secret_access_key: Option<SecretString>,
+}
+
+/// An empty text means: not set.
+fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
 }
 
 fn default_region() -> String {

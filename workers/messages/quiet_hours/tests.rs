@@ -34,14 +34,14 @@ fn each_state_keeps_its_own_hours() {
         ("+12125550100", "2026-11-17 12:59", closed("2026-11-17 14:00", "federal")),
         ("+12125550100", "2026-11-17 14:00", open("2026-11-18 01:00")),
         ("+12125550100", "2026-11-18 01:00", closed("2026-11-18 14:00", "house")), // 20:00
-        ("+15025550100", "2026-11-17 14:30", closed("2026-11-17 15:00", "KY")),   // Louisville 9:30, both zones from 10
-        ("+14015550100", "2026-11-17 23:00", closed("2026-11-18 14:00", "RI")),   // Providence, 18:00
-        ("+14015550100", "2026-11-21 14:30", closed("2026-11-21 15:00", "RI")),   // Saturday from 10
-        ("+15125550100", "2026-11-22 17:30", closed("2026-11-22 18:00", "TX")),   // Austin, Sunday 11:30
-        ("+12055550100", "2026-11-22 18:00", closed("2026-11-23 15:00", "AL")),   // Birmingham, Sunday
-        ("+12055550100", "2026-11-26 18:00", closed("2026-11-27 15:00", "AL")),   // Thanksgiving
-        ("+16015550100", "2026-11-26 18:00", open("2026-11-27 02:00")),           // Mississippi has no holidays
-        ("+14125550100", "2026-11-21 18:00", closed("2026-11-22 14:00", "PA")),   // Pittsburgh, Saturday
+        ("+15025550100", "2026-11-17 14:30", closed("2026-11-17 15:00", "KY")),    // Louisville 9:30, both zones from 10
+        ("+14015550100", "2026-11-17 23:00", closed("2026-11-18 14:00", "RI")),    // Providence, 18:00
+        ("+14015550100", "2026-11-21 14:30", closed("2026-11-21 15:00", "RI")),    // Saturday from 10
+        ("+15125550100", "2026-11-22 17:30", closed("2026-11-22 18:00", "TX")),    // Austin, Sunday 11:30
+        ("+12055550100", "2026-11-22 18:00", closed("2026-11-23 15:00", "AL")),    // Birmingham, Sunday
+        ("+12055550100", "2026-11-26 18:00", closed("2026-11-27 15:00", "AL")),    // Thanksgiving
+        ("+16015550100", "2026-11-26 18:00", open("2026-11-27 02:00")),            // Mississippi has no holidays
+        ("+14125550100", "2026-11-21 18:00", closed("2026-11-22 14:00", "PA")),    // Pittsburgh, Saturday
     ];
     for (phone, now, expected) in table {
         assert_eq!(verdict(phone, None, now), expected, "{phone} at {now}");
@@ -92,7 +92,9 @@ fn beyond_the_list_of_holidays_every_day_may_be_one() {
 fn data_that_makes_no_sense_is_refused_with_its_place() {
     let rules = include_str!("../data/quiet_hours.json");
     let codes = include_str!("../data/area_codes.csv");
-    for (from, to) in [("\"weekdays\": [8, 20]", "\"weekdays\": [20, 8]"), ("America/Chicago", "America/Chikago"), ("\"on_", "\"in_")] {
+    for (from, to) in
+        [("\"weekdays\": [8, 20]", "\"weekdays\": [20, 8]"), ("America/Chicago", "America/Chikago"), ("\"on_", "\"in_")]
+    {
         let error = Book::read(&rules.replace(from, to), codes).err().expect("a refusal");
         assert_eq!(error.file, "quiet_hours.json", "{error}");
     }

@@ -37,38 +37,38 @@ pub enum Class {
 
 /// Every code we know, and what it means: answered at once, or reported later by a callback.
 pub const CODES: &[(i64, Class)] = &[
-    (20003, Class::Config),          // bad credentials
-    (20404, Class::Config),          // no such account or resource
-    (20429, Class::RateLimited(0)),  // too many requests at once; not processed
-    (21211, Class::InvalidNumber),   // invalid To
-    (21212, Class::Config),          // invalid From
-    (21214, Class::InvalidNumber),   // To can't be reached
-    (21217, Class::InvalidNumber),   // To is no number
-    (21408, Class::Config),          // region not permitted
-    (21601, Class::Config),          // From can't send texts
-    (21602, Class::Refused),         // no body
-    (21603, Class::Config),          // no From
-    (21604, Class::Refused),         // no To
-    (21606, Class::Config),          // From is not ours
-    (21608, Class::Config),          // trial account
-    (21610, Class::OptedOut),        // replied STOP to this sender
-    (21611, Class::RateLimited(600)), // the sender's queue is full
-    (21612, Class::Refused),         // no route from From to To
-    (21614, Class::InvalidNumber),   // not a mobile number
-    (21617, Class::Refused),         // body too long
-    (30001, Class::Passing),         // queue overflow
-    (30002, Class::Config),          // account suspended
-    (30003, Class::Passing),         // handset unreachable
-    (30004, Class::OptedOut),        // blocked by the recipient or the carrier
-    (30005, Class::InvalidNumber),   // unknown or inactive handset
-    (30006, Class::InvalidNumber),   // landline
-    (30007, Class::Refused),         // filtered
-    (30008, Class::Passing),         // the carrier does not say
-    (30022, Class::Passing),         // the campaign's rate at the carriers
-    (30023, Class::Passing),         // the brand's daily cap
-    (30034, Class::Config),          // sender not registered
-    (30036, Class::Passing),         // its validity ended before it was sent
-    (30047, Class::Passing),         // could not be rescheduled
+    (20003, Class::Config),              // bad credentials
+    (20404, Class::Config),              // no such account or resource
+    (20429, Class::RateLimited(0)),      // too many requests at once; not processed
+    (21211, Class::InvalidNumber),       // invalid To
+    (21212, Class::Config),              // invalid From
+    (21214, Class::InvalidNumber),       // To can't be reached
+    (21217, Class::InvalidNumber),       // To is no number
+    (21408, Class::Config),              // region not permitted
+    (21601, Class::Config),              // From can't send texts
+    (21602, Class::Refused),             // no body
+    (21603, Class::Config),              // no From
+    (21604, Class::Refused),             // no To
+    (21606, Class::Config),              // From is not ours
+    (21608, Class::Config),              // trial account
+    (21610, Class::OptedOut),            // replied STOP to this sender
+    (21611, Class::RateLimited(600)),    // the sender's queue is full
+    (21612, Class::Refused),             // no route from From to To
+    (21614, Class::InvalidNumber),       // not a mobile number
+    (21617, Class::Refused),             // body too long
+    (30001, Class::Passing),             // queue overflow
+    (30002, Class::Config),              // account suspended
+    (30003, Class::Passing),             // handset unreachable
+    (30004, Class::OptedOut),            // blocked by the recipient or the carrier
+    (30005, Class::InvalidNumber),       // unknown or inactive handset
+    (30006, Class::InvalidNumber),       // landline
+    (30007, Class::Refused),             // filtered
+    (30008, Class::Passing),             // the carrier does not say
+    (30022, Class::Passing),             // the campaign's rate at the carriers
+    (30023, Class::Passing),             // the brand's daily cap
+    (30034, Class::Config),              // sender not registered
+    (30036, Class::Passing),             // its validity ended before it was sent
+    (30047, Class::Passing),             // could not be rescheduled
     (63038, Class::RateLimited(86_400)), // the account's daily cap
 ];
 
@@ -250,6 +250,9 @@ mod tests {
 
     #[test]
     fn phone_numbers_in_twilios_sentences_are_not_kept() {
-        assert_eq!(without_numbers("The 'To' number +15551230001 is not valid (21211)."), "The 'To' number +… is not valid (21211).");
+        assert_eq!(
+            without_numbers("The 'To' number +15551230001 is not valid (21211)."),
+            "The 'To' number +… is not valid (21211)."
+        );
     }
 }

@@ -1,0 +1,9 @@
+//! The HTTP door, over real HTTP.
+
+mod batch;
+mod conventions;
+mod door;
+mod input;
+mod jobs;
+mod keys;
+mod rate;

@@ -152,8 +152,8 @@ pub struct Scheduler {
 pub struct Api {
     /// Where it listens.
     pub bind: SocketAddr,
-    /// Where vendors reach it, without a slash at the end.
-    #[serde(deserialize_with = "optional")]
+    /// Where vendors reach it.
+    #[serde(default)]
     pub public_url: Option<String>,
     /// The largest file.
     pub upload_limit_bytes: u64,
@@ -242,8 +242,8 @@ impl Config {
         if !layers.problems.is_empty() {
             return Err(ConfigError(layers.problems));
         }
-        if let (Some(public), "") = (&config.api.public_url, config.vendors.twilio.status_callback_url.as_str()) {
-            config.vendors.twilio.status_callback_url = format!("{public}/v1/webhooks/twilio/status");
+        if let Some(url) = &config.api.public_url {
+            config.vendors.twilio.status_callback_url = format!("{}/v1/webhooks/twilio/status", url.trim_end_matches('/'));
         }
         config.settings = layers.settings.iter().map(|(key, (value, source))| shown(key, value, source)).collect();
         config.pg_bin = variables.get(PG_BIN_VARIABLE).map(PathBuf::from);
@@ -288,9 +288,4 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u32::deserialize(deserializer).map(|milliseconds| Duration::from_millis(milliseconds.into()))
-}
-
-/// An empty text means: not set.
-fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Some(String::deserialize(deserializer)?).filter(|text| !text.is_empty()))
 }

@@ -4,15 +4,13 @@ use std::{io::IsTerminal as _, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use super::{
     arguments::Rate,
     problem::{Exit, Problem},
 };
+use crate::shutdown::Shutdown;
 
 /// What came of one thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +58,7 @@ pub struct Batch {
     started: Instant,
     rate: Option<Rate>,
     bar: ProgressBar,
-    interrupt: Signal,
-    terminate: Signal,
+    shutdown: Shutdown,
 }
 
 impl Batch {
@@ -77,8 +74,7 @@ impl Batch {
             started: Instant::now(),
             rate,
             bar,
-            interrupt: signal(SignalKind::interrupt()).map_err(deaf)?,
-            terminate: signal(SignalKind::terminate()).map_err(deaf)?,
+            shutdown: Shutdown::on_signals().map_err(deaf)?,
         })
     }
 
@@ -88,8 +84,7 @@ impl Batch {
         let due = self.started + self.rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(begun as f64 / rate.per_second));
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => self.tally.interrupted = true,
-            _ = self.terminate.recv() => self.tally.interrupted = true,
+            () = self.shutdown.stop().cancelled() => self.tally.interrupted = true,
             () = tokio::time::sleep_until(due) => {}
         }
         !self.tally.interrupted

@@ -15,7 +15,7 @@ pub fn confirm(yes: bool, question: &str, count: i64) -> Result<(), Problem> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Problem::new(Exit::Refused, "this needs a confirmation, and nobody is at a terminal to give it")
             .value(question)
-            .remedy("look at it with --dry-run where there is one, then say it again with --yes"));
+            .remedy("say it again with --yes"));
     }
     let wanted = if count > TYPE_THE_NUMBER_ABOVE { count.to_string() } else { "y".into() };
     let prompt =

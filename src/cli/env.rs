@@ -53,11 +53,8 @@ impl Env {
         let mut database = self.any_database().await?;
         match store::migrate::standing(&mut database.conn).await? {
             Standing::Fits { .. } => Ok(database),
-            Standing::Behind { missing: 1 } => Err(problem::pending("1 migration is missing")),
-            Standing::Behind { missing } => Err(problem::pending(format!("{missing} migrations are missing"))),
-            Standing::Differs { version } => {
-                Err(problem::pending(format!("migration {version} was changed after it was applied")))
-            }
+            Standing::Behind { missing } => Err(problem::missing(missing)),
+            Standing::Differs { version } => Err(problem::differs(version)),
         }
     }
 
@@ -80,6 +77,7 @@ impl Env {
         let wait = config.database.acquire_timeout;
         match tokio::time::timeout(wait, PgConnection::connect_with(&options)).await {
             Ok(Ok(conn)) => Ok(Database { conn }),
+            Ok(Err(sqlx::Error::Database(refusal))) => Err(unreachable(refusal.message().to_owned())),
             Ok(Err(error)) => Err(unreachable(error.to_string())),
             Err(_) => Err(unreachable(format!("no answer within {} seconds", wait.as_secs()))),
         }
@@ -96,8 +94,7 @@ impl Database {
     /// A transaction as the operator: sees all teams, acts through functions.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
         let mut tx = self.conn.begin().await?;
-        let become_operator = sqlx::query_file!("src/store/become_operator.sql").fetch_one(&mut *tx).await;
-        become_operator.map_err(not_an_operator)?;
+        store::operator::act(&mut tx).await.map_err(not_an_operator)?;
         Ok(tx)
     }
 

@@ -26,21 +26,31 @@ use env::Env;
 use output::{Output, When};
 use problem::{EXIT_CODES, Exit, Problem};
 
+const GLOBAL: &str = "Every command";
+
 /// A durable job-queue worker fleet on Postgres
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, after_help = EXIT_CODES, max_term_width = 100, propagate_version = true)]
 pub struct Cli {
-    /// JSON instead of tables: one object or array on stdout, documented in docs/CLI.md
-    #[arg(long, global = true)]
+    /// JSON instead of tables: one object or array (docs/CLI.md)
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// Read settings from this file
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// When to use colour; NO_COLOR is honoured
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// auto, always or never; NO_COLOR is honoured
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     color: When,
     /// Who acts, for the records
-    #[arg(long = "as", global = true, value_name = "NAME", env = "USER", default_value = "unknown", hide_env_values = true)]
+    #[arg(
+        long = "as",
+        global = true,
+        help_heading = GLOBAL,
+        value_name = "NAME",
+        env = "USER",
+        default_value = "unknown",
+        hide_env_values = true
+    )]
     actor: String,
     #[arg(long, global = true, hide = true, env = "NO_COLOR", default_value = "")]
     no_color: String,

@@ -58,7 +58,7 @@ pub struct Problem {
     /// The code it ends with.
     pub exit: Exit,
     what: String,
-    value: Option<String>,
+    value: Option<(&'static str, String)>,
     remedy: Option<String>,
 }
 
@@ -75,7 +75,8 @@ impl Problem {
 
     /// Names the value that was wrong.
     pub fn value(mut self, value: impl Into<String>) -> Self {
-        self.value = Some(value.into());
+        let value = value.into();
+        self.value = Some(("value", if value.is_empty() { "(empty)".into() } else { value }));
         self
     }
 
@@ -91,8 +92,8 @@ impl std::error::Error for Problem {}
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.what)?;
-        if let Some(value) = &self.value {
-            write!(f, "\n  value: {value}")?;
+        if let Some((name, value)) = &self.value {
+            write!(f, "\n  {name}: {value}")?;
         }
         if let Some(remedy) = &self.remedy {
             write!(f, "\n  to do: {remedy}")?;
@@ -111,16 +112,17 @@ impl From<sqlx::Error> for Problem {
             let what = if lost { format!("the database did not answer: {error}") } else { error.to_string() };
             return Self { remedy: lost.then(|| REACH.into()), ..Self::new(exit, what) };
         };
+        let ours = refusal.code().starts_with("LS");
         let told = |exit| Self {
             exit,
             what: refusal.message().into(),
-            value: refusal.detail().map(Into::into),
+            value: refusal.detail().map(|detail| (if ours { "field" } else { "detail" }, detail.into())),
             remedy: refusal.hint().map(Into::into),
         };
         match refusal.code() {
             "LS012" => told(Exit::NothingMatched),
             "LS013" => told(Exit::Failed),
-            code if code.starts_with("LS") => told(Exit::Usage),
+            _ if ours => told(Exit::Usage),
             "42P01" | "3F000" | "42883" | "42703" => pending(refusal.message()),
             "42501" => Self { remedy: Some(ROLE.into()), ..told(Exit::Failed) },
             "57014" => Self::new(Exit::Failed, "the database took longer than 30 seconds to answer")
@@ -138,9 +140,24 @@ const REACH: &str = "check that the server runs and that DATABASE_URL names it";
 const ROLE: &str = "connect as longshore_operator, or as a role that may become it";
 
 /// The database is older than this build.
-pub fn pending(why: impl fmt::Display) -> Problem {
+fn pending(why: &str) -> Problem {
     Problem::new(Exit::MigrationsPending, format!("the database is older than this build: {why}"))
         .remedy("longshore migrate (as longshore_migrator, or as a superuser the first time)")
+}
+
+/// The database lacks so many migrations.
+pub fn missing(count: usize) -> Problem {
+    match count {
+        1 => pending("1 migration is missing"),
+        many => pending(&format!("{many} migrations are missing")),
+    }
+}
+
+/// The database and this build have different ideas of one migration.
+pub fn differs(version: i64) -> Problem {
+    Problem::new(Exit::Failed, "a migration in this build is not the one that was applied")
+        .value(version.to_string())
+        .remedy("run the build that this database belongs to; an applied migration is never changed")
 }
 
 impl From<MigrateError> for Problem {

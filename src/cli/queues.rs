@@ -62,7 +62,7 @@ fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
         Column::Text("QUEUE"),
         Column::Number("READY"),
         Column::Text("OLDEST"),
-        Column::Number("LATER"),
+        Column::Number("SCHEDULED"),
         Column::Number("PARKED"),
         Column::Number("RUNNING"),
         Column::Number("DEAD"),

@@ -7,7 +7,12 @@ use super::{
     env::Env,
     problem::{self, Exit, Problem},
 };
-use crate::{config::Config, serve, store, workers};
+use crate::{
+    config::Config,
+    serve,
+    store::{self, migrate::Standing},
+    workers,
+};
 
 /// What this process is.
 #[derive(Debug, Subcommand)]
@@ -80,18 +85,18 @@ fn from_role(error: anyhow::Error) -> Problem {
 async fn migrate(wanted: &Migrate, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.any_database().await?;
     let conn = db.conn();
-    let pending = store::migrate::standing(conn).await?.missing();
+    let standing = store::migrate::standing(conn).await?;
+    if let Standing::Differs { version } = standing {
+        return Err(problem::differs(version));
+    }
+    let pending = if let Standing::Behind { missing } = standing { missing } else { 0 };
     if wanted.check {
-        return match pending {
-            0 => env.out.told(&json!({ "pending": 0 }), "the database is as new as this build").map(|()| Exit::Done),
-            missing => {
-                env.out.told(
-                    &json!({ "pending": missing }),
-                    &problem::pending(format!("{missing} migrations are missing")).to_string(),
-                )?;
-                Ok(Exit::MigrationsPending)
-            }
+        let words = match pending {
+            0 => "the database is as new as this build".to_owned(),
+            missing => problem::missing(missing).to_string(),
         };
+        env.out.told(&json!({ "pending": pending }), &words)?;
+        return Ok(if pending == 0 { Exit::Done } else { Exit::MigrationsPending });
     }
     store::migrate::run(conn).await?;
     let registry = workers::registry();

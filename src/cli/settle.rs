@@ -115,13 +115,13 @@ async fn settle(action: &Action, manner: &Manner, env: &Env) -> Result<Exit, Pro
     drop(tx);
 
     if manner.dry_run {
-        return dry_run(&plan, &samples, env);
+        return dry_run(action, &plan, &samples, env);
     }
     if plan.matched == 0 && refused == 0 {
         env.out.told(&Settled::new(Tally::default(), &[]), "no open dead letter matches")?;
         return Ok(Exit::NothingMatched);
     }
-    env.out.say(&told(&plan, env));
+    env.out.say(&told(action, &plan, env));
     for sample in &samples {
         env.out.say(&format!(
             "  {}  {}  {}  {}",
@@ -296,7 +296,7 @@ fn report(action: &Action, tally: Tally, pairs: &[Pair], env: &Env) -> Result<Ex
     Ok(tally.exit())
 }
 
-fn dry_run(plan: &Plan, samples: &[Picked], env: &Env) -> Result<Exit, Problem> {
+fn dry_run(action: &Action, plan: &Plan, samples: &[Picked], env: &Env) -> Result<Exit, Problem> {
     let exit = if plan.matched == 0 { Exit::NothingMatched } else { Exit::Done };
     if env.out.json {
         let Plan { matched, oldest, newest, kinds, price, .. } = plan;
@@ -305,7 +305,7 @@ fn dry_run(plan: &Plan, samples: &[Picked], env: &Env) -> Result<Exit, Problem> 
         }))?;
         return Ok(exit);
     }
-    env.out.say(&told(plan, env));
+    env.out.say(&told(action, plan, env));
     if !samples.is_empty() {
         let columns =
             [Column::Text("JOB"), Column::Text("KIND"), Column::Text("TEAM"), Column::Text("DIED"), Column::Flexible("ERROR")];
@@ -319,18 +319,18 @@ fn dry_run(plan: &Plan, samples: &[Picked], env: &Env) -> Result<Exit, Problem> 
     Ok(exit)
 }
 
-fn told(plan: &Plan, env: &Env) -> String {
+fn told(action: &Action, plan: &Plan, env: &Env) -> String {
     let (Some(oldest), Some(newest)) = (plan.oldest, plan.newest) else { return "no open dead letter matches".into() };
     let kinds: Vec<String> = plan.kinds.as_object().into_iter().flatten().map(|(kind, jobs)| format!("{jobs} {kind}")).collect();
-    let mut words = format!(
-        "{} open dead letters match ({}), died from {} to {}",
-        plan.matched,
-        kinds.join(", "),
-        env.out.time(oldest),
-        env.out.time(newest)
-    );
-    if plan.price > 0 {
-        words.push_str(&format!("; running them may cost up to {} credits", plan.price));
+    let kinds = kinds.join(", ");
+    let mut words = match plan.matched {
+        1 => format!("1 open dead letter matches ({kinds}), died {}", env.out.time(oldest)),
+        many => {
+            format!("{many} open dead letters match ({kinds}), died from {} to {}", env.out.time(oldest), env.out.time(newest))
+        }
+    };
+    if plan.price > 0 && matches!(action, Action::Replay(_)) {
+        words.push_str(&format!("; running again may cost up to {} credits", plan.price));
     }
     words
 }

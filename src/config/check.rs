@@ -32,19 +32,16 @@ impl Config {
         within("api.upload_limit_bytes", self.api.upload_limit_bytes, &(1024..=1 << 40), problem);
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
-        for (key, timeout) in [
-            ("vendors.twilio.timeout_milliseconds", self.vendors.twilio.timeout_milliseconds),
-            ("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds),
-        ] {
-            within(key, timeout, &(100..=60_000), problem);
-        }
+        let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);
+        within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
+        within("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds, &(100..=60_000), problem);
         if self.worker.beat * 3 > self.worker.lease {
             problem(
                 "worker.beat_seconds",
                 format!("must be at most a third of worker.lease_seconds, which is {}", self.worker.lease.as_secs()),
             );
         }
-        if Duration::from_millis(self.vendors.twilio.timeout_milliseconds) >= self.worker.lease {
+        if twilio >= self.worker.lease {
             problem("vendors.twilio.timeout_milliseconds", "must be shorter than worker.lease_seconds".into());
         }
         for (key, url) in [
@@ -53,7 +50,7 @@ impl Config {
             ("vendors.twilio.base_url", Some(self.vendors.twilio.base_url.as_str())),
             ("vendors.apollo.base_url", Some(self.vendors.apollo.base_url.as_str())),
         ] {
-            if url.is_some_and(|url| !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://")) {
+            if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
                 problem(key, "must start with http:// or https://".into());
             }
         }

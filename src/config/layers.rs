@@ -150,11 +150,13 @@ impl Layers {
         }
     }
 
-    /// Everything as one table, nested.
+    /// Everything as one table, nested. An empty text means: not set.
     pub fn table(&self) -> Table {
         let mut root = Table::new();
         for (key, (value, _)) in &self.settings {
-            insert(&mut root, key, value.clone());
+            if value.as_str() != Some("") {
+                insert(&mut root, key, value.clone());
+            }
         }
         root
     }
@@ -215,9 +217,11 @@ fn read_as(default: &Value, text: &str) -> Option<Value> {
         Value::Integer(_) => Value::Integer(text.trim().parse().ok()?),
         Value::Float(_) => Value::Float(text.trim().parse().ok().filter(|number: &f64| number.is_finite())?),
         Value::Boolean(_) => Value::Boolean(text.trim().parse().ok()?),
-        Value::Array(_) => {
+        Value::Array(items) => {
+            // An empty list is one of names.
+            let kind = items.first().cloned().unwrap_or_else(|| Value::String(String::new()));
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+            Value::Array(items.map(|item| read_as(&kind, item)).collect::<Option<_>>()?)
         }
         Value::Datetime(_) | Value::Table(_) => return None,
     })

@@ -7,6 +7,7 @@ pub mod job_list;
 pub mod job_view;
 pub mod jobs;
 pub mod migrate;
+pub mod operator;
 pub mod processes;
 pub mod queues;
 pub mod schedules;

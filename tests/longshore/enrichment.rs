@@ -116,7 +116,7 @@ impl Desk {
 }
 
 fn client(address: &str) -> Apollo {
-    let config = Config { base_url: address.into(), api_key: "key-of-the-house".to_owned().into(), timeout_seconds: 1 };
+    let config = Config { base_url: address.into(), api_key: "key-of-the-house".to_owned().into(), timeout_milliseconds: 1_000 };
     Apollo::new(&config).expect("a client")
 }
 
@@ -474,7 +474,11 @@ async fn the_sandbox_tells_over_http_what_it_charged() {
     desk.run().await;
     desk.worker.let_time_pass(&desk.db).await;
     desk.run().await;
-    let http = workers::vendors::http::client("test", Duration::from_secs(5)).unwrap();
+    let http = workers::vendors::http::client(workers::vendors::http::Deadlines {
+        connect: Duration::from_secs(5),
+        total: Duration::from_secs(5),
+    })
+    .unwrap();
     let url = format!("{}/_sandbox/charges", desk.address);
     let text = http.get(url).send().await.unwrap().text().await.unwrap();
     let charges: Value = serde_json::from_str(&text).unwrap();

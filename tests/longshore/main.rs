@@ -4,6 +4,7 @@
 
 mod api;
 mod child;
+mod cli;
 mod config;
 mod connections;
 mod credits;

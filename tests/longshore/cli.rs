@@ -1,0 +1,6 @@
+//! The command line, run as an operator runs it: the real binary against a real database.
+
+mod dead;
+mod fleet;
+mod frame;
+mod operate;

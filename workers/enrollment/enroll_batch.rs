@@ -116,6 +116,7 @@ impl EnrollBatch {
             Some(point) => point.clone(),
             None => self.open(ctx, &mut tx, &campaign).await?,
         };
+        chunk::pin_plans(&mut tx).await?;
         let chunk = self.enroll_chunk(ctx, &mut tx, &campaign, &point, collisions).await?;
         let Some(last) = chunk else { return Ok(Next::Ended(tx, None)) };
         ctx.checkpoint(&mut tx, last.looked_at, Some(last.matching), &last).await?;

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod batch;
+mod campaigns;
 pub mod config;
 mod confirm;
+mod credits;
 mod dead;
 mod env;
 mod jobs;
@@ -83,6 +85,12 @@ enum Command {
     /// API keys: create, list, revoke
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Credits: grant, balance, verify
+    #[command(subcommand)]
+    Credits(credits::Command),
+    /// Campaigns: list, show, activate, pause, resume, stop
+    #[command(subcommand)]
+    Campaigns(campaigns::Command),
     /// What this build can run
     Kinds(kinds::Arguments),
     /// Prints a completion script for a shell
@@ -116,6 +124,8 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Schedules(command) => schedules::run(command, env).await,
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,
+        Command::Credits(command) => credits::run(command, env).await,
+        Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -115,7 +115,7 @@ impl Door {
         let state = ApiState::new(pool, Arc::new(registry()), Arc::new(clock.clone()), Arc::new(SystemRandom), stop.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let served = tokio::spawn(api::serve::serve_within(bounds, listener, api::router(state.clone()), stop.clone()));
+        let served = tokio::spawn(api::serve::serve_within(bounds, listener, api::router(state.clone(), None), stop.clone()));
         Self { db, team, key, clock, state, stop, address, served, client: client() }
     }
 

@@ -73,6 +73,11 @@ impl ApiState {
             batches: Semaphore::new(BATCHES),
         })
     }
+
+    /// Jobs of callers that wait for a place in a statement.
+    pub fn jobs_waiting(&self) -> usize {
+        self.coalescer.waiting()
+    }
 }
 
 type Api = Arc<ApiState>;

@@ -106,7 +106,9 @@ impl Door {
         let team = db.team("acme").await;
         let key = key(&db, team, &Scope::STANDARD, None).await.0;
         let pool = pool(db.pool("api"));
-        store::jobs::register(&mut *db.pool("api").acquire().await.expect("a connection"), &registry()).await.expect("the kinds");
+        let mut conn = db.pool("api").acquire().await.expect("a connection");
+        store::jobs::register(&mut conn, &registry()).await.expect("the kinds");
+        drop(conn);
         // Near the database's own time, but standing still.
         let clock = TestClock::at(now(&db).await);
         let stop = CancellationToken::new();

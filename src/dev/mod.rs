@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod database;
+pub mod demo;
 pub mod folder;
 pub mod leads_csv;
 pub mod postgres;

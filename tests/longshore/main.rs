@@ -19,4 +19,7 @@ mod folder;
 mod new_kind;
 mod observability;
 mod stack_database;
+mod enrollment;
+mod object_store;
+mod datalake;
 mod support;

@@ -24,6 +24,18 @@ pub(super) async fn hold(conn: &mut PgConnection, team: TeamId, campaign: Campai
     sqlx::query_file_as!(Held, "enrollment/chunk/hold.sql", team.0, campaign.0).fetch_optional(conn).await
 }
 
+/// Lets the transaction's statements go by index only, whatever the statistics say; [`lift_pin`] ends it.
+pub(super) async fn pin_plans(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query_file!("enrollment/chunk/pin_plans.sql", "off").fetch_all(conn).await?;
+    Ok(())
+}
+
+/// Before statements that are better off with the planner's own choice.
+pub(super) async fn lift_pin(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query_file!("enrollment/chunk/pin_plans.sql", "on").fetch_all(conn).await?;
+    Ok(())
+}
+
 /// The database rolled the transaction back because of others (serialization failure, deadlock): doing it again is right.
 pub(super) fn only_collided(stop: &Stop) -> bool {
     let Stop::Retry { error, .. } = stop else { return false };

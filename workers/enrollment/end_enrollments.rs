@@ -40,6 +40,7 @@ impl Job for EndEnrollments {
                 }
                 None => return Ok(Done::NOTHING),
             }
+            chunk::pin_plans(&mut tx).await?;
             let did =
                 sqlx::query_file!("enrollment/end_enrollments/end_chunk.sql", ctx.team().0, self.campaign_id.0, after, most)
                     .fetch_one(&mut *tx)

@@ -18,6 +18,7 @@ use crate::{
     db::Tx,
     ids::CampaignId,
     job::{Job, Outcome, Stop},
+    telemetry::{self, Enrollment},
 };
 
 /// Enrolls the leads of a campaign.
@@ -115,6 +116,7 @@ impl EnrollBatch {
             Some(point) => point.clone(),
             None => self.open(ctx, &mut tx, &campaign).await?,
         };
+        chunk::pin_plans(&mut tx).await?;
         let chunk = self.enroll_chunk(ctx, &mut tx, &campaign, &point, collisions).await?;
         let Some(last) = chunk else { return Ok(Next::Ended(tx, None)) };
         ctx.checkpoint(&mut tx, last.looked_at, Some(last.matching), &last).await?;
@@ -175,6 +177,16 @@ impl EnrollBatch {
         )
         .execute(&mut **tx)
         .await?;
+        for (outcome, leads) in [
+            (Enrollment::Enrolled, did.enrolled),
+            (Enrollment::EnrolledBefore, did.enrolled_before),
+            (Enrollment::NoPhone, did.no_phone),
+            (Enrollment::Stopped, did.stopped),
+            (Enrollment::Suppressed, did.suppressed),
+            (Enrollment::RunningElsewhere, did.running_elsewhere),
+        ] {
+            telemetry::enrollments(outcome, leads);
+        }
         Ok(Some(Point { after, looked_at: point.looked_at + did.attempted, ..point.clone() }))
     }
 }

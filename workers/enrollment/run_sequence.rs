@@ -120,11 +120,12 @@ impl RunSequence {
         if campaign.state != State::Active || !is_open {
             return Ok(None);
         }
+        chunk::pin_plans(&mut tx).await?;
         let due = self.due(ctx, &mut tx, place).await?;
         let Some(last) = due.last().map(|last| (last.due_at, last.lead_id)) else { return Ok(None) };
         let steps = campaigns::steps(&mut tx, ctx.team(), self.campaign_id).await?;
-        let did = self.plan(ctx, &mut tx, &campaign.sender, &steps, &due).await?;
         self.advance(ctx, &mut tx, &steps, &due).await?;
+        let did = self.plan(ctx, &mut tx, &campaign.sender, &steps, &due).await?;
         tx.commit().await?;
         Ok(Some((last, did)))
     }
@@ -183,6 +184,7 @@ impl RunSequence {
             let messages = plan::plan(tx, &plans).await?;
             let jobs: Vec<_> = messages.iter().map(|&message_id| SendSms { message_id }).collect();
             let keys = plans.iter().map(|plan| format!("{}:{}:{}:a", plan.campaign_id, plan.lead_id, plan.step)).collect();
+            chunk::lift_pin(tx).await?;
             ctx.enqueue_many(tx, &jobs, Some(keys)).await?;
         }
         refused.record(ctx, tx, self.campaign_id, sender).await?;

@@ -1,4 +1,4 @@
--- Why a lead is or would not be enrolled in a campaign now (the same questions, in the same order, as enroll_chunk.sql).
+-- Why a lead is or would not be enrolled in a campaign now.
 select
   case
     when e.state is not null then 'enrolled_' || e.state

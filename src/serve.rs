@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     admin::{self, Checks, Pulse},
-    api::{self, ApiState},
+    api::{self, ApiState, twilio::Hooks},
     config::Config,
     queue::{
         lease::Times,
@@ -63,10 +63,15 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let stop = role.shutdown.stop().clone();
     let state = ApiState::new(pool.clone(), role.registry.clone(), role.clock.clone(), role.random.clone(), stop.clone());
+    let hooks = role.config.api.public_url.clone().map(|public_url| Hooks {
+        pool: pool.clone(),
+        auth_token: role.config.vendors.twilio.auth_token.clone(),
+        public_url,
+    });
     let pulse = role.turning();
     role.ready(pulse, pool.clone(), None, vec![("api", pool.clone())], json!({ "api": address.to_string() })).await?;
     let beating = role.keep_alive(pool, &[], 0);
-    let served = role.until_hurried(api::serve::serve(listener, api::router(state), stop)).await;
+    let served = role.until_hurried(api::serve::serve(listener, api::router(state, hooks), stop)).await;
     beating.await?;
     served.unwrap_or(Ok(())).context("serving the API")
 }

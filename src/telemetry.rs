@@ -25,16 +25,6 @@ use crate::queue::settle::Verdict;
 
 const BUILD: Metric =
     Metric::gauge("longshore_build_info", &["version", "role"], "Always 1: the build that runs here, and as what.");
-const ENQUEUED: Metric = Metric::counter(
-    "longshore_jobs_enqueued_total",
-    &["queue", "kind", "source"],
-    "Jobs accepted by a process of ours. What others enqueue through SQL shows in longshore_queue_jobs.",
-);
-const DEDUPLICATED: Metric = Metric::counter(
-    "longshore_jobs_deduplicated_total",
-    &["queue", "kind", "source"],
-    "Enqueues answered with the job that their idempotency key had named before.",
-);
 const FINISHED: Metric = Metric::counter(
     "longshore_jobs_finished_total",
     &["queue", "kind", "outcome"],
@@ -116,8 +106,6 @@ const PROCESSES: Metric = Metric::gauge("longshore_processes", &["role"], "Live 
 
 const ENGINE: &[Metric] = &[
     BUILD,
-    ENQUEUED,
-    DEDUPLICATED,
     FINISHED,
     WAIT,
     RUN,
@@ -229,31 +217,6 @@ pub fn start_at_zero<'a>(registry: &Registry, queues: impl IntoIterator<Item = &
         counter!(TICKS.name, "outcome" => outcome).increment(0);
     }
     longshore_workers::telemetry::start_at_zero();
-}
-
-/// Which door a job came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The API.
-    Http,
-    /// The command line.
-    Cli,
-    /// A running job.
-    Job,
-    /// A schedule's tick.
-    Schedule,
-}
-
-/// Records an accepted enqueue.
-pub fn job_enqueued(queue: &str, kind: &str, source: Source, deduplicated: bool) {
-    let source = match source {
-        Source::Http => "http",
-        Source::Cli => "cli",
-        Source::Job => "job",
-        Source::Schedule => "schedule",
-    };
-    let metric = if deduplicated { DEDUPLICATED } else { ENQUEUED };
-    counter!(metric.name, "queue" => queue.to_owned(), "kind" => kind.to_owned(), "source" => source).increment(1);
 }
 
 /// Records a claim and what it brought.

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use crate::{
     ids::{JobId, TeamId},
     job::{Invalid, Job, Stop},
+    telemetry::{self, Source},
 };
 
 /// What may be said of a job beside its payload.
@@ -92,6 +93,8 @@ pub async fn one<J: Job>(conn: &mut PgConnection, team: TeamId, job: &J, options
     )
     .fetch_one(conn)
     .await?;
+    let repeated = usize::from(row.deduplicated);
+    telemetry::jobs_enqueued(J::KIND, Source::Rust, 1 - repeated, repeated);
     Ok(Enqueued { job: JobId(row.job_id), deduplicated: row.deduplicated })
 }
 
@@ -123,11 +126,15 @@ pub async fn many<J: Job>(
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
+    let enqueued: Vec<_> = rows
+        .into_iter()
         .enumerate()
         .map(|(row, accepted)| match (accepted.job_id, accepted.problem) {
             (Some(id), None) => Ok(Enqueued { job: JobId(id), deduplicated: accepted.deduplicated }),
             (_, problem) => Err(EnqueueError::Refused { row, problem: problem.unwrap_or_default() }),
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    let repeated = enqueued.iter().filter(|one: &&Enqueued| one.deduplicated).count();
+    telemetry::jobs_enqueued(J::KIND, Source::Rust, enqueued.len() - repeated, repeated);
+    Ok(enqueued)
 }

@@ -1,4 +1,7 @@
-//! The shape of a metric, and those that job kinds record themselves: vendors, messages, credits, leads, rows.
+//! The shape of a metric, and those that this crate records itself: enqueues, vendors, messages, credits, leads, rows.
+//!
+//! What is recorded inside a transaction is counted with its statement, also where that transaction fails later. These
+//! figures show how the fleet moves; the tables are the truth of what happened.
 //!
 //! This file and `src/telemetry.rs` are the only ones that name a metric. A label's values come from a closed set that is
 //! known when the process starts (a vendor, an outcome), never from data: no team, no job, no phone number.
@@ -57,6 +60,16 @@ impl Metric {
     }
 }
 
+const ENQUEUED: Metric = Metric::counter(
+    "longshore_jobs_enqueued_total",
+    &["kind", "source"],
+    "Jobs accepted through HTTP or the Rust library. What others enqueue through SQL shows in longshore_queue_jobs.",
+);
+const DEDUPLICATED: Metric = Metric::counter(
+    "longshore_jobs_deduplicated_total",
+    &["kind", "source"],
+    "Enqueues answered with the job that their idempotency key had named before.",
+);
 const VENDOR_REQUESTS: Metric = Metric::counter(
     "longshore_vendor_requests_total",
     &["vendor", "outcome"],
@@ -71,30 +84,51 @@ const VENDOR_SECONDS: Metric = Metric::histogram(
 const SENDS: Metric = Metric::counter(
     "longshore_sends_total",
     &["outcome"],
-    "Messages by what became of an attempt to send: accepted, failed, unknown, suppressed, snoozed.",
+    "Messages by what became of a send: accepted, failed, unknown, suppressed, snoozed (a gate said not now).",
 );
 const CREDITS: Metric = Metric::counter(
     "longshore_credits_total",
     &["vendor", "entry"],
-    "Credits moved in the ledger, by entry: hold, capture, release, refused (a hold that the balance did not cover).",
+    "Credits of vendor calls: hold, capture (charged), release (given back), refused (not covered by the balance).",
 );
 const ENROLLED: Metric = Metric::counter(
     "longshore_enrollments_total",
     &["outcome"],
-    "Leads that enrollment looked at: enrolled, locked (in another running sequence), ineligible, failed.",
+    "Leads that enrollment looked at: enrolled, or why not (enrolled_before, running_elsewhere, no_phone, stopped, suppressed).",
 );
 const INGESTED: Metric =
     Metric::counter("longshore_ingested_rows_total", &["outcome"], "Rows of ingested files: loaded, duplicate, rejected.");
 
 /// The rows of the catalogue that are recorded here.
-pub const METRICS: &[Metric] = &[VENDOR_REQUESTS, VENDOR_SECONDS, SENDS, CREDITS, ENROLLED, INGESTED];
+pub const METRICS: &[Metric] = &[ENQUEUED, DEDUPLICATED, VENDOR_REQUESTS, VENDOR_SECONDS, SENDS, CREDITS, ENROLLED, INGESTED];
 
 /// Starts the counters whose series are known beforehand at zero.
 pub fn start_at_zero() {
     use self::{Enrollment as E, Row as R, Send as S};
     [S::Accepted, S::Failed, S::Unknown, S::Suppressed, S::Snoozed].into_iter().for_each(|outcome| sends(outcome, 0));
-    [E::Enrolled, E::Locked, E::Ineligible, E::Failed].into_iter().for_each(|outcome| enrollments(outcome, 0));
+    [E::Enrolled, E::EnrolledBefore, E::RunningElsewhere, E::NoPhone, E::Stopped, E::Suppressed]
+        .into_iter()
+        .for_each(|outcome| enrollments(outcome, 0));
     [R::Loaded, R::Duplicate, R::Rejected].into_iter().for_each(|outcome| rows(outcome, 0));
+}
+
+/// Which door a job came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The API.
+    Http,
+    /// The Rust library: most often another job.
+    Rust,
+}
+
+/// Records accepted enqueues of a known kind.
+pub fn jobs_enqueued(kind: &str, source: Source, fresh: usize, deduplicated: usize) {
+    let source = match source {
+        Source::Http => "http",
+        Source::Rust => "rust",
+    };
+    counter!(ENQUEUED.name, "kind" => kind.to_owned(), "source" => source).increment(fresh as u64);
+    counter!(DEDUPLICATED.name, "kind" => kind.to_owned(), "source" => source).increment(deduplicated as u64);
 }
 
 /// Records one call to a vendor.
@@ -168,23 +202,29 @@ pub fn credits(vendor: &'static str, entry: Entry, credits: u64) {
 pub enum Enrollment {
     /// It is in the campaign now.
     Enrolled,
+    /// It was in the campaign before.
+    EnrolledBefore,
     /// Another running sequence has it.
-    Locked,
-    /// It does not fit the campaign.
-    Ineligible,
-    /// Something went wrong with it.
-    Failed,
+    RunningElsewhere,
+    /// It has no phone number.
+    NoPhone,
+    /// It said stop.
+    Stopped,
+    /// Its number is on the suppression list.
+    Suppressed,
 }
 
 /// Records what enrollment made of leads.
-pub fn enrollments(outcome: Enrollment, leads: u64) {
+pub fn enrollments(outcome: Enrollment, leads: i64) {
     let outcome = match outcome {
         Enrollment::Enrolled => "enrolled",
-        Enrollment::Locked => "locked",
-        Enrollment::Ineligible => "ineligible",
-        Enrollment::Failed => "failed",
+        Enrollment::EnrolledBefore => "enrolled_before",
+        Enrollment::RunningElsewhere => "running_elsewhere",
+        Enrollment::NoPhone => "no_phone",
+        Enrollment::Stopped => "stopped",
+        Enrollment::Suppressed => "suppressed",
     };
-    counter!(ENROLLED.name, "outcome" => outcome).increment(leads);
+    counter!(ENROLLED.name, "outcome" => outcome).increment(count(leads));
 }
 
 /// What ingestion made of a row.
@@ -198,12 +238,16 @@ pub enum Row {
     Rejected,
 }
 
-/// Records what ingestion made of rows. Call it behind the commit of the chunk.
-pub fn rows(outcome: Row, rows: u64) {
+/// Records what ingestion made of rows.
+pub fn rows(outcome: Row, rows: i64) {
     let outcome = match outcome {
         Row::Loaded => "loaded",
         Row::Duplicate => "duplicate",
         Row::Rejected => "rejected",
     };
-    counter!(INGESTED.name, "outcome" => outcome).increment(rows);
+    counter!(INGESTED.name, "outcome" => outcome).increment(count(rows));
+}
+
+fn count(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
 }

@@ -50,9 +50,13 @@ impl Coalescer {
         Arc::new(Self { pool, lanes: Mutex::default(), waiting: AtomicUsize::new(0) })
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Enqueues one job; answers when it is committed or refused.
     pub async fn enqueue(self: &Arc<Self>, team: TeamId, job: NewJob) -> Result<Taken, ApiError> {
-        if self.waiting.load(Ordering::Relaxed) >= ROOM {
+        if self.waiting() >= ROOM {
             return Err(ApiError::new(Code::Busy, "Too many jobs are waiting to be written down. Try again in a moment."));
         }
         let (answer, answered) = oneshot::channel();

@@ -16,6 +16,7 @@ use super::{
     ApiState,
     error::{ApiError, Code},
 };
+use crate::telemetry;
 
 /// No request takes longer.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -38,6 +39,7 @@ pub async fn keep(State(api): State<Arc<ApiState>>, mut request: Request, next: 
     let id = RequestId(request_id(request.headers(), api.random.as_ref()).into());
     request.extensions_mut().insert(id.clone());
     let path = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let route = path.clone();
     let span = info_span!("request", request.id = %id.0, method = %request.method(), path, team.id = field::Empty, key.id = field::Empty);
     async move {
         let started = api.clock.now();
@@ -47,6 +49,7 @@ pub async fn keep(State(api): State<Arc<ApiState>>, mut request: Request, next: 
         }
         dress(response.headers_mut(), &id);
         let took = (api.clock.now() - started).num_milliseconds();
+        telemetry::http_request(&route, response.status().as_u16(), Duration::from_millis(took.unsigned_abs()));
         info!(status = response.status().as_u16(), took_ms = took, "answered");
         response
     }

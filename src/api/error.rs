@@ -59,6 +59,7 @@ pub enum Code {
     Unauthenticated,
     MissingScope,
     WrongTeam,
+    BadSignature,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -89,6 +90,7 @@ impl Code {
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "A valid API key is needed"),
             Self::MissingScope => (S::FORBIDDEN, "missing_scope", "The API key may not do this"),
             Self::WrongTeam => (S::FORBIDDEN, "wrong_team", "The API key speaks for another team"),
+            Self::BadSignature => (S::FORBIDDEN, "bad_signature", "The request is not signed by whom it claims"),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not answer to that method")

@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod json;
 pub mod openapi;
 pub mod serve;
+pub mod twilio;
 
 use std::sync::Arc;
 
@@ -72,6 +73,11 @@ impl ApiState {
             batches: Semaphore::new(BATCHES),
         })
     }
+
+    /// Jobs of callers that wait for a place in a statement.
+    pub fn jobs_waiting(&self) -> usize {
+        self.coalescer.waiting()
+    }
 }
 
 type Api = Arc<ApiState>;
@@ -84,13 +90,14 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::cancel))
 }
 
-/// The whole door.
-pub fn router(state: Arc<ApiState>) -> Router {
+/// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.
+pub fn router(state: Arc<ApiState>, hooks: Option<twilio::Hooks>) -> Router {
     let (routes, document) = documented().split_for_parts();
     let document = openapi::render(document);
     routes
         .route("/openapi.json", get(move || openapi::answer(document.clone())))
         .merge(health::routes())
+        .merge(hooks.map(twilio::router::<Api>).unwrap_or_default())
         .fallback(|| async { ApiError::new(Code::NotFound, "Nothing answers at this address; /openapi.json lists what does.") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(Code::MethodNotAllowed, "The Allow header says which methods this address knows.")

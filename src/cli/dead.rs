@@ -123,7 +123,7 @@ async fn list(wanted: &List, env: &Env) -> Result<Exit, Problem> {
 
 fn as_table(rows: &[Row], all: bool, env: &Env) -> Table {
     let mut columns =
-        vec![Column::Text("JOB"), Column::Text("KIND"), Column::Text("TEAM"), Column::Text("DIED"), Column::Number("TRIES")];
+        vec![Column::Text("JOB"), Column::Text("KIND"), Column::Short("TEAM"), Column::Text("DIED"), Column::Number("TRIES")];
     if all {
         columns.push(Column::Text("SETTLED"));
     }

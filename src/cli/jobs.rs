@@ -155,7 +155,7 @@ fn as_table(rows: &[Row], env: &Env) -> Table {
         Column::Text("STATE"),
         Column::Number("TRY"),
         Column::Text("ACCEPTED"),
-        Column::Text("RUNS OR ENDED"),
+        Column::Text("DUE OR ENDED"),
     ];
     let mut table = Table::new(columns);
     for row in rows {

@@ -2,9 +2,13 @@
 
 mod arguments;
 mod batch;
+mod campaigns;
 pub mod config;
 mod confirm;
+mod credits;
 mod dead;
+#[cfg(feature = "dev")]
+mod dev;
 mod env;
 mod jobs;
 mod keys;
@@ -62,6 +66,9 @@ pub struct Cli {
 enum Command {
     #[command(flatten)]
     Serve(serve::Command),
+    #[cfg(feature = "dev")]
+    #[command(flatten)]
+    Dev(dev::Command),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -83,6 +90,12 @@ enum Command {
     /// API keys: create, list, revoke
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Credits: grant, balance, verify
+    #[command(subcommand)]
+    Credits(credits::Command),
+    /// Campaigns: list, show, activate, pause, resume, stop
+    #[command(subcommand)]
+    Campaigns(campaigns::Command),
     /// What this build can run
     Kinds(kinds::Arguments),
     /// Prints a completion script for a shell
@@ -109,6 +122,8 @@ pub async fn main() -> ExitCode {
 async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
     match command {
         Command::Serve(command) => Box::pin(serve::run(command, env)).await,
+        #[cfg(feature = "dev")]
+        Command::Dev(command) => Box::pin(dev::run(command, env)).await,
         Command::Config(command) => config::run(command, env),
         Command::Jobs(command) => jobs::run(command, env).await,
         Command::Dead(command) => Box::pin(dead::run(command, env)).await,
@@ -116,6 +131,8 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Schedules(command) => schedules::run(command, env).await,
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,
+        Command::Credits(command) => credits::run(command, env).await,
+        Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),
         Command::Completions { shell } => {
             let mut script = Vec::new();

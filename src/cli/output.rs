@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Width, presets};
 use serde::Serialize;
 
 use super::problem::{Exit, Problem};
@@ -129,6 +129,8 @@ pub enum Column {
     Text(&'static str),
     /// Never cut, to the right.
     Number(&'static str),
+    /// Cut behind 20 characters on a terminal.
+    Short(&'static str),
     /// Cut where the line is full.
     Flexible(&'static str),
 }
@@ -164,10 +166,13 @@ impl Table {
             Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
             None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
-        table.set_header(self.columns.iter().map(|column| {
-            let (Column::Text(name) | Column::Number(name) | Column::Flexible(name)) = column;
+        let names = self.columns.iter().map(|column| {
+            let (Column::Text(name) | Column::Number(name) | Column::Short(name) | Column::Flexible(name)) = column;
             Cell::new(name).add_attribute(Attribute::Bold)
-        }));
+        });
+        let mut header = Row::from(names.collect::<Vec<_>>());
+        header.max_height(1);
+        table.set_header(header);
         for cells in &self.rows {
             let mut row = Row::from(cells.iter().map(|text| painted(text)).collect::<Vec<_>>());
             row.max_height(1);
@@ -181,7 +186,10 @@ impl Table {
                     shown.set_constraint(ColumnConstraint::ContentWidth);
                     shown.set_cell_alignment(CellAlignment::Right);
                 }
-                Column::Flexible(_) => {}
+                Column::Short(_) if width.is_some() => {
+                    shown.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(22)));
+                }
+                Column::Short(_) | Column::Flexible(_) => {}
             }
         }
         table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
@@ -203,19 +211,25 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new([Column::Text("JOB"), Column::Number("TRIES"), Column::Flexible("ERROR")]);
-        table.row(["job_1".into(), "10".into(), format!("the vendor said no{}", " and no".repeat(20))]);
-        table.row(["job_12345".into(), "3".into(), "short\u{1b}[2J\nline".into()]);
+        let mut table =
+            Table::new([Column::Text("JOB"), Column::Short("TEAM"), Column::Number("TRIES"), Column::Flexible("ERROR")]);
+        table.row([
+            "job_1".into(),
+            "a team with quite a long name".into(),
+            "10".into(),
+            format!("the vendor said no{}", " and no".repeat(20)),
+        ]);
+        table.row(["job_12345".into(), "acme".into(), "3".into(), "short\u{1b}[2J\nline".into()]);
         table
     }
 
     #[test]
     fn a_row_is_one_line_and_fits_the_terminal() {
-        for width in [40, 80, 120] {
+        for width in [60, 80, 120] {
             let text = table().render(Some(width), false);
             assert_eq!(text.lines().count(), 3, "{text}");
             assert!(text.lines().all(|line| line.chars().count() <= usize::from(width)), "{text}");
-            assert!(text.contains("job_12345") && text.contains('…'), "{text}");
+            assert!(text.contains("job_12345") && text.contains('…') && text.contains("the vendor"), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     env::Env,
-    output::{Column, Table, span},
+    output::{Column, Table, printable, span},
     problem::{Exit, Problem},
 };
 use crate::store::queues::{self, Queue};
@@ -59,14 +59,14 @@ fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
         return Ok(Exit::Done);
     }
     let columns = [
-        Column::Text("QUEUE"),
+        Column::Flexible("QUEUE"),
         Column::Number("READY"),
         Column::Text("OLDEST"),
         Column::Number("SCHEDULED"),
         Column::Number("PARKED"),
         Column::Number("RUNNING"),
         Column::Number("DEAD"),
-        Column::Flexible("PAUSED"),
+        Column::Text("PAUSED"),
     ];
     let mut table = Table::new(columns);
     let count = |jobs: Option<i64>| jobs.map_or_else(|| "-".into(), |jobs| jobs.to_string());
@@ -79,7 +79,7 @@ fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
             count(queue.parked),
             count(queue.running),
             count(queue.dead),
-            pause(queue, env),
+            env.out.time_or_dash(queue.paused_at),
         ]);
     }
     if all.is_empty() {
@@ -87,16 +87,14 @@ fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
         return Ok(Exit::Done);
     }
     env.out.table(&table)?;
+    for queue in all.iter().filter(|queue| queue.paused_at.is_some()) {
+        let by = queue.paused_by.as_deref().unwrap_or("somebody");
+        let reason = queue.paused_reason.as_deref().unwrap_or("no reason given");
+        env.out.say(&printable(&format!("{} is paused by {by}: {reason}", queue.name)));
+    }
     match all.iter().filter_map(|queue| queue.measured_at).min() {
         Some(at) => env.out.say(&format!("measured {} ago", span((env.out.now() - at).num_seconds().max(0)))),
         None => env.out.say("never measured: a scheduler does it every few seconds, and none has run yet"),
     }
     Ok(Exit::Done)
-}
-
-fn pause(queue: &Queue, env: &Env) -> String {
-    let Some(at) = queue.paused_at else { return "-".into() };
-    let by = queue.paused_by.as_deref().unwrap_or("somebody");
-    let reason = queue.paused_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("{} by {by}{reason}", env.out.time(at))
 }

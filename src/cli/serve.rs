@@ -89,7 +89,7 @@ async fn migrate(wanted: &Migrate, env: &Env) -> Result<Exit, Problem> {
     if let Standing::Differs { version } = standing {
         return Err(problem::differs(version));
     }
-    let pending = if let Standing::Behind { missing } = standing { missing } else { 0 };
+    let pending = standing.missing();
     if wanted.check {
         let words = match pending {
             0 => "the database is as new as this build".to_owned(),

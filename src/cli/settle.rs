@@ -308,7 +308,7 @@ fn dry_run(action: &Action, plan: &Plan, samples: &[Picked], env: &Env) -> Resul
     env.out.say(&told(action, plan, env));
     if !samples.is_empty() {
         let columns =
-            [Column::Text("JOB"), Column::Text("KIND"), Column::Text("TEAM"), Column::Text("DIED"), Column::Flexible("ERROR")];
+            [Column::Text("JOB"), Column::Text("KIND"), Column::Short("TEAM"), Column::Text("DIED"), Column::Flexible("ERROR")];
         let mut table = Table::new(columns);
         for one in samples {
             table.row([one.job.to_string(), one.kind.clone(), one.team.clone(), env.out.time(one.died_at), one.error.clone()]);

@@ -23,6 +23,8 @@ pub struct Recipe {
     pub seed: u64,
     /// About so many of the good leads are tagged [`PILOT`].
     pub pilot: u32,
+    /// Numbers of each area code that another file of the same team has given away.
+    pub given_before: u32,
 }
 
 /// What must come of a file.
@@ -44,7 +46,7 @@ pub struct Expected {
     pub bad_text: u64,
     /// Rows whose number stands further up.
     pub duplicates: u64,
-    /// Leads whose engagement is a word we don't know: they load as medium, with a warning.
+    /// Rows whose engagement is a word we don't know, duplicates too: it counts as medium, with a warning.
     pub warned: u64,
     /// Numbers of leads that said stop before, E.164.
     pub opted_out: Vec<String>,
@@ -63,6 +65,26 @@ pub struct Pilot {
     pub opted_out: u64,
     /// It is night where they are, while it is day on the continent.
     pub out_of_hours: u64,
+}
+
+impl Expected {
+    /// Adds what must come of another file of the same team.
+    pub fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.loaded += other.loaded;
+        self.rejected += other.rejected;
+        self.without_phone += other.without_phone;
+        self.bad_phone += other.bad_phone;
+        self.bad_columns += other.bad_columns;
+        self.bad_text += other.bad_text;
+        self.duplicates += other.duplicates;
+        self.warned += other.warned;
+        self.opted_out.extend(other.opted_out);
+        self.pilot.sendable += other.pilot.sendable;
+        self.pilot.without_consent += other.pilot.without_consent;
+        self.pilot.opted_out += other.pilot.opted_out;
+        self.pilot.out_of_hours += other.pilot.out_of_hours;
+    }
 }
 
 impl Pilot {
@@ -99,10 +121,10 @@ const SHARES: [(Row, u32); 9] = [
     (Row::BadText, 2),
 ];
 
-/// Area code, state, city, zip: each in one time zone of the continent.
+/// Area code, state, city, zip: of the continent, and of states where a text at noon is allowed on any day of the year.
 const PLACES: [(&str, &str, &str, &str); 30] = [
     ("212", "NY", "New York", "10001"),
-    ("215", "PA", "Philadelphia", "19103"),
+    ("502", "KY", "Louisville", "40202"),
     ("305", "FL", "Miami", "33101"),
     ("404", "GA", "Atlanta", "30303"),
     ("617", "MA", "Boston", "02108"),
@@ -113,11 +135,11 @@ const PLACES: [(&str, &str, &str, &str); 30] = [
     ("804", "VA", "Richmond", "23219"),
     ("312", "IL", "Chicago", "60601"),
     ("314", "MO", "St. Louis", "63101"),
-    ("214", "TX", "Dallas", "75201"),
-    ("713", "TX", "Houston", "77002"),
+    ("402", "NE", "Omaha", "68102"),
+    ("410", "MD", "Baltimore", "21202"),
     ("612", "MN", "Minneapolis", "55401"),
     ("414", "WI", "Milwaukee", "53202"),
-    ("504", "LA", "New Orleans", "70112"),
+    ("816", "MO", "Kansas City", "64106"),
     ("615", "TN", "Nashville", "37201"),
     ("405", "OK", "Oklahoma City", "73102"),
     ("515", "IA", "Des Moines", "50309"),
@@ -159,7 +181,11 @@ pub fn generate(recipe: Recipe, out: &mut impl Write) -> io::Result<Expected> {
     if recipe.rows > MOST_ROWS {
         return Err(io::Error::other(format!("{} rows are too many; {MOST_ROWS} are the most", recipe.rows)));
     }
-    let mut maker = Maker { random: SeededRandom::new(recipe.seed), given: [0; PLACES.len() + 1], expected: Expected::default() };
+    let mut maker = Maker {
+        random: SeededRandom::new(recipe.seed),
+        given: [recipe.given_before; PLACES.len() + 1],
+        expected: Expected::default(),
+    };
     let rows = maker.shuffled(recipe.rows);
     let good = rows.iter().filter(|row| matches!(row, Row::Good)).count().max(1);
     let pilot_share = f64::from(recipe.pilot) / good as f64;
@@ -172,6 +198,7 @@ pub fn generate(recipe: Recipe, out: &mut impl Write) -> io::Result<Expected> {
         let fields = match again {
             Some(mut fields) => {
                 maker.expected.duplicates += 1;
+                maker.expected.warned += u64::from(fields[10] == UNKNOWN);
                 if maker.random.unit() < 0.5 {
                     fields[0] = maker.written(&digits(&fields[0]));
                 }
@@ -228,7 +255,7 @@ impl Maker {
             tags.push(PILOT);
         }
         let engagement = match row {
-            Row::BadEngagement => "lukewarm",
+            Row::BadEngagement => UNKNOWN,
             _ => ["high", "High", "medium", "green", "low"][self.below(5)],
         };
         let mailbox = format!("{}.{}", ascii(first), ascii(last));
@@ -316,6 +343,8 @@ impl Maker {
     }
 }
 
+/// An engagement that nobody knows.
+const UNKNOWN: &str = "lukewarm";
 /// How a file says that consent in writing was given.
 const CONSENT: &str = "express_written";
 
@@ -359,7 +388,7 @@ mod tests {
 
     fn make(rows: u32, seed: u64) -> (Vec<u8>, Expected) {
         let mut file = Vec::new();
-        let expected = generate(Recipe { rows, seed, pilot: rows / 10 }, &mut file).unwrap();
+        let expected = generate(Recipe { rows, seed, pilot: rows / 10, given_before: 0 }, &mut file).unwrap();
         (file, expected)
     }
 
@@ -384,6 +413,7 @@ mod tests {
                 seen.bad_phone += 1;
             } else if !numbers.insert(digits(&text[0])) {
                 seen.duplicates += 1;
+                seen.warned += u64::from(&text[10] == "lukewarm");
             } else {
                 seen.loaded += 1;
                 seen.warned += u64::from(&text[10] == "lukewarm");
@@ -421,7 +451,7 @@ mod tests {
         let Pilot { sendable, without_consent, opted_out, out_of_hours } = expected.pilot;
         let counts = [expected.bad_phone, expected.without_phone, expected.bad_columns, expected.bad_text];
         assert!(counts.iter().all(|count| *count >= 40), "{expected:?}");
-        assert!(expected.duplicates == 600 && expected.warned == 120 && expected.opted_out.len() == 400);
+        assert!(expected.duplicates == 600 && expected.warned >= 120 && expected.opted_out.len() == 400);
         assert!(sendable > 1000 && [without_consent, opted_out, out_of_hours].iter().all(|count| *count > 10));
     }
 

@@ -2,8 +2,10 @@
 
 pub mod child;
 pub mod database;
+pub mod demo;
 pub mod folder;
 pub mod leads_csv;
 pub mod postgres;
 pub mod sandbox;
 pub mod stack;
+pub mod up;

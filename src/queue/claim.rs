@@ -57,6 +57,7 @@ impl Claimer {
     pub async fn run(self, out: mpsc::Sender<Ticket>, stop: CancellationToken) {
         let mut after = Uuid::nil();
         let mut failures = 0;
+        let slots = self.slots.available_permits();
         while !stop.is_cancelled() {
             let Some(mut free) = self.free_slots(&stop).await else { return };
             // Not inside a select: a claim that is dropped may have happened.
@@ -74,6 +75,7 @@ impl Claimer {
                 Ok(jobs) => {
                     failures = 0;
                     telemetry::claim(&self.queue, asked.elapsed(), jobs.len());
+                    telemetry::worker_slots(&self.queue, (slots + jobs.len()).saturating_sub(free.num_permits()), slots);
                     let idle = jobs.is_empty();
                     for (switch, job) in jobs {
                         after = job.claim.team.0;

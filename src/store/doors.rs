@@ -2,7 +2,10 @@
 //! transaction is left open whatever becomes of the caller.
 
 use chrono::{DateTime, Utc};
-use longshore_workers::ids::{JobId, TeamId};
+use longshore_workers::{
+    ids::{JobId, TeamId},
+    telemetry::{self, Source},
+};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -61,7 +64,14 @@ pub async fn enqueue_each(conn: &mut PgConnection, team: TeamId, jobs: &[&NewJob
         (Some(id), None) => Taken::Accepted { job: JobId(id), deduplicated: row.deduplicated },
         (_, problem) => Taken::Refused(problem.unwrap_or_else(|| "||the job was not accepted|".into())),
     });
-    Ok(taken.collect())
+    let taken: Vec<Taken> = taken.collect();
+    for (job, taken) in jobs.iter().zip(&taken) {
+        if let Taken::Accepted { deduplicated, .. } = taken {
+            let repeated = usize::from(*deduplicated);
+            telemetry::jobs_enqueued(&job.kind, Source::Http, 1 - repeated, repeated);
+        }
+    }
+    Ok(taken)
 }
 
 /// Cancels a job; `None` when the team has no such job. The answer is that of `queue.cancel` (migration 0004).

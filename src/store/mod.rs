@@ -1,6 +1,8 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
 pub mod dead;
+#[cfg(feature = "dev")]
+pub mod demo;
 pub mod depths;
 pub mod doors;
 pub mod job_list;

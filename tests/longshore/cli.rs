@@ -3,4 +3,5 @@
 mod dead;
 mod fleet;
 mod frame;
+mod money;
 mod operate;

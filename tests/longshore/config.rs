@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use longshore::{
     cli::config::{Command, answer},
     config::{Config, ConfigError, DEFAULTS},
+    workers::rules::Rules,
 };
 use tempfile::TempDir;
 
@@ -77,6 +78,29 @@ fn every_setting_has_a_comment_and_its_section() {
 }
 
 #[test]
+fn every_rule_is_in_the_file_with_the_default_that_its_family_has() {
+    let config = Setup::new().load().expect("the defaults");
+    let (file, code) = (format!("{:#?}", config.rules), format!("{:#?}", Rules::default()));
+    assert_eq!(file, code);
+    let defaults: toml::Table = DEFAULTS.parse().unwrap();
+    let rules = defaults["rules"].to_string();
+    for field in code.lines().filter_map(|line| line.trim().split_once(':')).map(|(field, _)| field) {
+        assert!(
+            rules.contains(&format!("{field} =")) || defaults["rules"].get(field).is_some(),
+            "config.toml does not name {field}"
+        );
+    }
+}
+
+#[test]
+fn callbacks_are_asked_for_where_the_api_can_be_reached() {
+    let callback = |setup: Setup| setup.load().unwrap().vendors.twilio.status_callback_url;
+    assert_eq!(callback(Setup::new()), "");
+    let setup = Setup::new().env("LONGSHORE_API__PUBLIC_URL", "https://fleet.example/");
+    assert_eq!(callback(setup), "https://fleet.example/v1/webhooks/twilio/status");
+}
+
+#[test]
 fn every_secret_is_documented_by_the_setting_that_names_its_file() {
     let config = Setup::new()
         .env("DATABASE_URL", "postgres://somewhere/db")
@@ -123,6 +147,8 @@ fn the_usual_variables_are_honoured_and_ours_go_before_them() {
 fn a_list_in_the_environment_is_separated_by_commas() {
     let config = Setup::new().env("LONGSHORE_WORKER__QUEUES", "messages, enrichment,").load().unwrap();
     assert_eq!(config.worker.queues, ["messages", "enrichment"]);
+    let config = Setup::new().env("LONGSHORE_RULES__MESSAGES__LOOK_SECONDS", "3,6").load().unwrap();
+    assert_eq!(config.rules.messages.look_seconds, [3, 6]);
 }
 
 #[test]

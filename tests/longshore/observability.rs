@@ -9,18 +9,20 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use longshore::{
     admin::{self, Checks, Pulse},
     queue::settle::Verdict,
     store::depths,
-    telemetry::{self, Metric, MetricKind, Renewal, Source},
+    telemetry::{self, Metric, MetricKind, Renewal},
     workers::{
         ctx::Ctx,
         datalake::object_store::ObjectStore,
+        enrichment::provider::{PersonFound, PersonProvider, PersonQuery},
         job::{Done, Job, Outcome},
         registry::Registry,
-        telemetry::{self as families, Enrollment, Entry, Row, Send},
-        vendors::VendorError,
+        telemetry::{self as families, Enrollment, Entry, Row, Send, Source},
+        vendors::{VendorError, measured::Measured},
     },
 };
 use serde_json::Value;
@@ -70,9 +72,8 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 /// Calls every recording function, as a busy fleet would.
 fn record_everything() {
     let moment = Duration::from_millis(30);
-    for source in [Source::Http, Source::Cli, Source::Job, Source::Schedule] {
-        telemetry::job_enqueued("tests", "record", source, false);
-        telemetry::job_enqueued("tests", "record", source, true);
+    for source in [Source::Http, Source::Rust] {
+        families::jobs_enqueued("record", source, 2, 1);
     }
     telemetry::claim("tests", moment, 3);
     telemetry::claim("tests", moment, 0);
@@ -335,6 +336,32 @@ impl Job for NeverRuns {
     async fn run(&self, _: &Ctx) -> Outcome {
         Ok(Done::NOTHING)
     }
+}
+
+struct NeverAnswers;
+
+#[async_trait]
+impl PersonProvider for NeverAnswers {
+    fn name(&self) -> &'static str {
+        "never_answers"
+    }
+
+    fn quote(&self, _: &PersonQuery) -> i64 {
+        1
+    }
+
+    async fn find(&self, _: &PersonQuery) -> Result<PersonFound, VendorError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_a_vendor_that_was_given_up_is_counted_as_unknown() {
+    let metrics = telemetry::init_metrics().expect("metrics");
+    let given_up = tokio::time::timeout(Duration::ZERO, Measured(NeverAnswers).find(&PersonQuery::default())).await;
+    assert!(given_up.is_err());
+    let counted = "longshore_vendor_requests_total{vendor=\"never_answers\",outcome=\"unknown\"} 1\n";
+    assert!(metrics.render().contains(counted), "{}", metrics.render());
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub enum Settled {
 }
 
 /// A team's books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Balance {
     /// What may still be reserved.
     pub available: i64,
@@ -101,7 +101,7 @@ pub struct Balance {
 }
 
 /// One way in which the books disagree with their entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Discrepancy {
     /// Whose books.
     pub team_id: TeamId,

@@ -1,8 +1,8 @@
 //! Writes one stretch of a file's rows together with the place where reading goes on: both are there, or neither.
 //!
 //! Rows go in by `insert … select from unnest(arrays)` and not by COPY: Postgres refuses COPY into a table with row-level
-//! security, and a temporary table a chunk costs catalogue rows and time (20,000 rows: docs of the measurement in
-//! docs/decisions).
+//! security, and by way of a temporary table 20,000 leads cost the server as much (0.70 s of processor time against
+//! 0.69 s, both in chunks of 2,000 and 10,000), and catalogue rows besides.
 
 use serde::Serialize;
 use serde_json::Value;

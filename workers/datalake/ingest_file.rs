@@ -23,6 +23,7 @@ use super::{
 use crate::{
     ctx::Ctx,
     job::{Invalid, Job, OrDead as _, Outcome, Stop},
+    telemetry::{self, Row},
 };
 
 /// A run that takes longer hands its slot back between two chunks, and goes on when its turn comes again.
@@ -190,6 +191,13 @@ impl Load {
         // For those who look at the job; where to go on is read from the file.
         ctx.checkpoint(&mut tx, span.1, i64::try_from(self.bytes).ok(), json!({ "byte": to })).await?;
         tx.commit().await?;
+        for (outcome, now, before) in [
+            (Row::Loaded, counts.rows_loaded, self.counts.rows_loaded),
+            (Row::Duplicate, counts.rows_duplicate, self.counts.rows_duplicate),
+            (Row::Rejected, counts.rows_rejected, self.counts.rows_rejected),
+        ] {
+            telemetry::rows(outcome, now - before);
+        }
         self.counts = counts;
         Ok(())
     }

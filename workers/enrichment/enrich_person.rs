@@ -80,7 +80,6 @@ impl Job for EnrichPerson {
         let started = Instant::now();
         let answer = ctx.services().vendors.people.find(&call.query).await;
         let latency = started.elapsed();
-        telemetry::vendor_request(call.vendor, &answer, latency);
         let done = record_surely(ctx, &call, &answer, latency).await?;
         if let Some(charged) = Ending::of(&answer).credits {
             count(call.vendor, Entry::Capture, charged);

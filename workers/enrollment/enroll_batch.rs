@@ -18,6 +18,7 @@ use crate::{
     db::Tx,
     ids::CampaignId,
     job::{Job, Outcome, Stop},
+    telemetry::{self, Enrollment},
 };
 
 /// Enrolls the leads of a campaign.
@@ -176,6 +177,16 @@ impl EnrollBatch {
         )
         .execute(&mut **tx)
         .await?;
+        for (outcome, leads) in [
+            (Enrollment::Enrolled, did.enrolled),
+            (Enrollment::EnrolledBefore, did.enrolled_before),
+            (Enrollment::NoPhone, did.no_phone),
+            (Enrollment::Stopped, did.stopped),
+            (Enrollment::Suppressed, did.suppressed),
+            (Enrollment::RunningElsewhere, did.running_elsewhere),
+        ] {
+            telemetry::enrollments(outcome, leads);
+        }
         Ok(Some(Point { after, looked_at: point.looked_at + did.attempted, ..point.clone() }))
     }
 }

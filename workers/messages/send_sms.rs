@@ -24,6 +24,7 @@ use crate::{
     ctx::Ctx,
     db::Tx,
     job::{Invalid, Job, OrDead as _, Outcome, Stop},
+    telemetry::{self, Send},
     vendors::{VendorError, error::RecipientFault},
 };
 
@@ -52,8 +53,10 @@ enum Gate {
     Call(OutboundSms, Instant),
     /// Marked by an earlier run: ask the vendor.
     Ask(Marked),
-    /// Ended already, or now; the transaction only has to be completed.
+    /// Ended already; the transaction only has to be completed.
     Ended(Tx, serde_json::Value),
+    /// Ended now, by this rule.
+    Suppressed(Tx, String),
 }
 
 impl Job for SendSms {
@@ -75,6 +78,9 @@ impl Job for SendSms {
             Gate::Call(sms, deadline) => self.call(ctx, &sms, deadline).await,
             Gate::Ask(marked) => self.ask(ctx, &marked).await,
             Gate::Ended(tx, output) => ctx.complete(tx, output).await,
+            Gate::Suppressed(tx, rule) => {
+                counted(Send::Suppressed, ctx.complete(tx, json!({ "state": "suppressed", "rule": rule })).await)
+            }
         }
     }
 }
@@ -149,12 +155,13 @@ impl SendSms {
                     self.keep(ctx, &mut tx, &verdict, &facts, &sms.to, book).await?;
                 }
                 tx.commit().await?;
+                telemetry::sends(Send::Snoozed, 1);
                 Err(Stop::snooze((until - ctx.now()).to_std().unwrap_or_default(), rule.clone()))
             }
             Verdict::Suppress { ref rule } => {
                 self.keep(ctx, &mut tx, &verdict, &facts, &sms.to, book).await?;
                 record::suppressed(&mut tx, team, self.message_id, rule).await?;
-                Ok(Gate::Ended(tx, json!({ "state": "suppressed", "rule": rule })))
+                Ok(Gate::Suppressed(tx, rule.clone()))
             }
         }
     }
@@ -194,23 +201,25 @@ impl SendSms {
             ctx.check_cancelled()?;
             return Err(Stop::snooze(Duration::from_secs(1), "the dispatch deadline passed before the call"));
         }
-        let vendor = &ctx.services().vendors.sms;
+        let (vendor, started) = (&ctx.services().vendors.sms, Instant::now());
         let answer = match timeout_at(deadline, vendor.send(sms)).await {
             Ok(answer) => answer,
             Err(_) => Err(VendorError::UnknownOutcome { vendor: vendor.name(), reason: "no answer before the deadline".into() }),
         };
+        telemetry::vendor_request(vendor.name(), &answer, started.elapsed());
         let mut tx = ctx.fenced_tx().await?;
         match answer {
             Ok(accepted) => self.accepted(ctx, tx, &accepted).await,
             Err(VendorError::UnknownOutcome { reason, .. }) => {
                 record::unknown(&mut tx, ctx.team(), self.message_id, &reason, false).await?;
                 tx.commit().await?;
+                telemetry::sends(Send::Unknown, 1);
                 Err(self.unknown(look_at(ctx, 0).unwrap_or_default(), &reason))
             }
             Err(VendorError::Recipient { fault, code, .. }) => self.recipient_fault(ctx, tx, &sms.to, fault, code).await,
             Err(VendorError::Refused { code, reason, .. }) => {
                 record::failed(&mut tx, ctx.team(), self.message_id, &reason, i32::try_from(code).ok()).await?;
-                ctx.complete(tx, json!({ "state": "failed", "code": code })).await
+                counted(Send::Failed, ctx.complete(tx, json!({ "state": "failed", "code": code })).await)
             }
             // Known not to have been taken: the mark is taken back with the reason for it.
             Err(error) => {
@@ -243,10 +252,12 @@ impl SendSms {
         }
         let vendor = &ctx.services().vendors.sms;
         let limit = ctx.services().rules.messages.dispatch_deadline();
+        let started = Instant::now();
         let answer = match timeout(limit, vendor.find(&marked.sms, marked.attempted_at)).await {
             Ok(answer) => answer,
             Err(_) => Err(VendorError::Retryable { vendor: vendor.name(), reason: "no answer to the look-up".into() }),
         };
+        telemetry::vendor_request(vendor.name(), &answer, started.elapsed());
         let mut tx = ctx.fenced_tx().await?;
         match answer {
             Ok(Reconciled::Found(found)) if !self.belongs_elsewhere(ctx, &mut tx, &found).await? => {
@@ -288,7 +299,7 @@ impl SendSms {
     async fn accepted(&self, ctx: &Ctx, mut tx: Tx, accepted: &Accepted) -> Outcome {
         let vendor = ctx.services().vendors.sms.name();
         record::accepted(&mut tx, ctx.team(), self.message_id, vendor, accepted).await?;
-        ctx.complete(tx, json!({ "state": "accepted" })).await
+        counted(Send::Accepted, ctx.complete(tx, json!({ "state": "accepted" })).await)
     }
 
     async fn recipient_fault(&self, ctx: &Ctx, mut tx: Tx, to: &str, fault: RecipientFault, code: i64) -> Outcome {
@@ -296,17 +307,17 @@ impl SendSms {
         let reason = Reason::from(fault);
         opt_out::suppress(&mut tx, team, to, reason, &format!("{vendor} {code}")).await?;
         let rule = format!("suppressed_{}", reason.as_str().to_lowercase());
-        let state = match fault {
+        let (state, outcome) = match fault {
             RecipientFault::OptedOut => {
                 record::suppressed(&mut tx, team, self.message_id, &rule).await?;
-                "suppressed"
+                ("suppressed", Send::Suppressed)
             }
             RecipientFault::InvalidNumber => {
                 record::failed(&mut tx, team, self.message_id, &rule, i32::try_from(code).ok()).await?;
-                "failed"
+                ("failed", Send::Failed)
             }
         };
-        ctx.complete(tx, json!({ "state": state, "rule": rule, "code": code })).await
+        counted(outcome, ctx.complete(tx, json!({ "state": state, "rule": rule, "code": code })).await)
     }
 
     /// What was found may be another message to the same person with the same words.
@@ -320,6 +331,14 @@ impl SendSms {
     fn unknown(&self, after: Duration, reason: &str) -> Stop {
         Stop::Unknown { after, intent: format!("message {}: {reason}", self.message_id) }
     }
+}
+
+/// Counts what was committed.
+fn counted(what: Send, outcome: Outcome) -> Outcome {
+    if outcome.is_ok() {
+        telemetry::sends(what, 1);
+    }
+    outcome
 }
 
 /// When the look number `looks` (from 0) at an unknown outcome is due, since the message was handed over.

@@ -3,6 +3,7 @@
 pub mod apollo;
 pub mod error;
 pub mod http;
+pub mod measured;
 pub mod twilio;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use error::VendorError;
+use measured::Measured;
 
 /// The vendors of a process, by capability.
 #[derive(Clone)]
@@ -33,6 +35,9 @@ pub struct Config {
 impl Vendors {
     /// A client each. One whose account is not configured refuses every call in words that say so.
     pub fn open(config: &Config) -> Result<Self, anyhow::Error> {
-        Ok(Self { sms: Arc::new(twilio::Twilio::new(&config.twilio)?), people: Arc::new(apollo::Apollo::new(&config.apollo)?) })
+        Ok(Self {
+            sms: Arc::new(Measured(twilio::Twilio::new(&config.twilio)?)),
+            people: Arc::new(Measured(apollo::Apollo::new(&config.apollo)?)),
+        })
     }
 }

@@ -33,35 +33,32 @@ const MOST_PAGES: usize = 20;
 // Twilio's dates have whole seconds, and its clock is not ours.
 const CLOCKS_APART: TimeDelta = TimeDelta::seconds(5);
 
-/// Who we are to Twilio.
+/// How Twilio is reached.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where Twilio is: `https://api.twilio.com`, or the sandbox's address.
-    #[serde(default = "Config::default_base_url")]
     pub base_url: String,
-    /// Our account: `AC…`.
-    #[serde(default)]
+    /// Our account: `AC…`. Empty: every call is refused, in words that say so.
     pub account_sid: String,
-    /// The account's token. It signs the webhooks too.
-    #[serde(default)]
+    /// The account's token, from the environment or a file. It signs the webhooks too.
     pub auth_token: SecretString,
     /// Where Twilio reports what became of a message: the API's public address and `/v1/webhooks/twilio/status`. Empty: no
     /// reports are asked for.
-    #[serde(default)]
     pub status_callback_url: String,
     /// How long a request may take before its outcome counts as unknown.
-    #[serde(default = "Config::default_timeout")]
     pub timeout_milliseconds: u64,
 }
 
-impl Config {
-    fn default_base_url() -> String {
-        "https://api.twilio.com".into()
-    }
-
-    fn default_timeout() -> u64 {
-        10_000
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.twilio.com".into(),
+            account_sid: String::new(),
+            auth_token: SecretString::default(),
+            status_callback_url: String::new(),
+            timeout_milliseconds: 10_000,
+        }
     }
 }
 
@@ -141,8 +138,11 @@ impl Twilio {
         self.base.join(path).map_err(|e| config_error(format!("{path}: {e}")))
     }
 
-    fn messages_path(&self) -> String {
-        format!("/2010-04-01/Accounts/{}/Messages.json", self.account)
+    fn messages_url(&self) -> Result<Url, VendorError> {
+        if self.account.is_empty() || self.token.expose_secret().is_empty() {
+            return Err(config_error("set vendors.twilio.account_sid and vendors.twilio.auth_token".into()));
+        }
+        self.url(&format!("/2010-04-01/Accounts/{}/Messages.json", self.account))
     }
 
     /// The callback's address with our ids, which are part of what Twilio signs.
@@ -179,7 +179,7 @@ impl SmsGateway for Twilio {
             ("ValidityPeriod", validity),
         ];
         form.extend(self.callback_for(message).map(|url| ("StatusCallback", url)));
-        let request = self.http.post(self.url(&self.messages_path())?).form(&form);
+        let request = self.http.post(self.messages_url()?).form(&form);
         let request = request.basic_auth(&self.account, Some(self.token.expose_secret()));
         let response = request.send().await.map_err(|e| errors::lost(Phase::Write, e))?;
         let body = answer(Phase::Write, response).await?;
@@ -189,7 +189,7 @@ impl SmsGateway for Twilio {
 
     async fn find(&self, message: &OutboundSms, attempted_at: DateTime<Utc>) -> Result<Reconciled, VendorError> {
         let since = attempted_at - CLOCKS_APART;
-        let mut url = self.url(&self.messages_path())?;
+        let mut url = self.messages_url()?;
         // Twilio can filter by the day sent, but a queued message was sent on no day; so the dates are compared here.
         url.query_pairs_mut().append_pair("To", &message.to).append_pair("PageSize", &PAGE.to_string());
         for _ in 0..MOST_PAGES {
@@ -210,7 +210,7 @@ impl SmsGateway for Twilio {
 /// The body of a good answer, or what a bad one means.
 async fn answer(phase: Phase, response: reqwest::Response) -> Result<bytes::Bytes, VendorError> {
     let status = response.status();
-    let retry_after = retry_after(&response);
+    let retry_after = http::retry_after(&response).filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
     let body = http::body(response, LONGEST_ANSWER).await;
     if status.is_success() {
         return body.map_err(|e| errors::unreadable(phase, &e));
@@ -218,12 +218,6 @@ async fn answer(phase: Phase, response: reqwest::Response) -> Result<bytes::Byte
     // An error whose body is lost is still an error: its status says enough.
     let body = body.unwrap_or_default();
     Err(errors::classify(phase, status.as_u16(), &body, retry_after))
-}
-
-fn retry_after(response: &reqwest::Response) -> Option<Duration> {
-    let seconds = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<u64>().ok()?;
-    // Nobody asks for more than a day; who does is mistaken.
-    (response.status() == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_secs(seconds.min(86_400)))
 }
 
 fn address(setting: &'static str, value: &str) -> Result<Url, SetupError> {

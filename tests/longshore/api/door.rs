@@ -106,14 +106,16 @@ impl Door {
         let team = db.team("acme").await;
         let key = key(&db, team, &Scope::STANDARD, None).await.0;
         let pool = pool(db.pool("api"));
-        store::jobs::register(&mut *db.pool("api").acquire().await.expect("a connection"), &registry()).await.expect("the kinds");
+        let mut conn = db.pool("api").acquire().await.expect("a connection");
+        store::jobs::register(&mut conn, &registry()).await.expect("the kinds");
+        drop(conn);
         // Near the database's own time, but standing still.
         let clock = TestClock::at(now(&db).await);
         let stop = CancellationToken::new();
         let state = ApiState::new(pool, Arc::new(registry()), Arc::new(clock.clone()), Arc::new(SystemRandom), stop.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let served = tokio::spawn(api::serve::serve_within(bounds, listener, api::router(state.clone()), stop.clone()));
+        let served = tokio::spawn(api::serve::serve_within(bounds, listener, api::router(state.clone(), None), stop.clone()));
         Self { db, team, key, clock, state, stop, address, served, client: client() }
     }
 

@@ -1,5 +1,7 @@
 //! Put a job in, look at it, cancel it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use longshore::{tenancy::keys::Scope, workers::ids::JobId};
@@ -221,11 +223,7 @@ async fn callers_that_hang_up_leave_no_transaction_open_and_lose_no_acknowledged
         let (address, key, body) = (door.address, door.key.clone(), body.clone());
         async move {
             let mut stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
-            let head = format!(
-                "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                body.len()
-            );
-            let whole = format!("{head}{body}");
+            let whole = raw_post(&key, &body);
             // Some go in the middle of the request, some behind it.
             let sent = if n % 4 == 0 { whole.len() * (n + 1) / 201 } else { whole.len() };
             stream.write_all(&whole.as_bytes()[..sent]).await.expect("bytes sent");
@@ -260,14 +258,8 @@ async fn callers_that_hang_up_leave_no_transaction_open_and_lose_no_acknowledged
 /// Waits until no connection of the api is busy or in a transaction.
 async fn until_quiet(door: &Door) {
     let busy = "select count(*) from pg_stat_activity where datname = current_database() and usename = 'longshore_api' and state <> 'idle'";
-    for _ in 0..10_000 {
-        let left: i64 = sqlx::query_scalar(busy).fetch_one(&door.db.admin).await.expect("a count");
-        if left == 0 {
-            return;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("a connection of the api stayed busy or in a transaction");
+    let left = async || sqlx::query_scalar::<_, i64>(busy).fetch_one(&door.db.admin).await.expect("a count");
+    until("the api's connections are idle", async || left().await == 0).await;
 }
 
 impl Door {
@@ -279,28 +271,91 @@ impl Door {
 }
 
 #[tokio::test]
-async fn a_key_held_by_an_open_transaction_delays_only_its_own_caller() {
+async fn a_key_held_by_an_open_transaction_fails_only_its_own_caller() {
     let door = Door::open().await;
-    let mut body = greet("Ada");
-    body["idempotency_key"] = json!("held");
+    let keyed = |key: &str| {
+        let mut body = greet("Ada");
+        body["idempotency_key"] = json!(key);
+        body
+    };
     let mut holder = door.db.admin.acquire().await.expect("a connection");
     sqlx::raw_sql("begin").execute(&mut *holder).await.expect("a transaction");
-    sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', 'held')")
-        .bind(door.team.0)
-        .execute(&mut *holder)
-        .await
-        .expect("a job in an open transaction");
-    let blocked = door.post("/v1/jobs", &body);
-    let others = join_all((0..20).map(|n| door.enqueue_unchecked_value(greet(&format!("n{n}")))));
-    let (blocked, others) = tokio::join!(blocked, others);
-    problem(blocked, 409, "key_in_use").await;
+    for key in ["held 0", "held 1", "held 2"] {
+        let job = sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', $2)").bind(door.team.0).bind(key);
+        job.execute(&mut *holder).await.expect("a job in an open transaction");
+    }
+    // Two statements wait for keys; what comes then boards the next one together, a held key among them.
+    let first = join_all(["held 0", "held 1"].map(|key| door.status_of(keyed(key))));
+    let then = async {
+        until_waiting(&door, 2).await;
+        let names: Vec<String> = (0..20).map(|n| format!("n{n}")).collect();
+        let held = keyed("held 2");
+        tokio::join!(join_all(names.iter().map(|name| door.status_of(greet(name)))), door.post("/v1/jobs", &held))
+    };
+    let (first, (others, held)) = tokio::join!(first, then);
+    assert_eq!(first, [409, 409]);
+    problem(held, 409, "key_in_use").await;
     assert!(others.iter().all(|status| *status == 202), "{others:?}");
     sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
-    assert_eq!(door.post("/v1/jobs", &body).await.status(), 202, "the key was never used, so it is free");
+    assert_eq!(door.status_of(keyed("held 0")).await, 202, "the key was never used, so it is free");
+}
+
+#[tokio::test]
+async fn callers_that_hang_up_spoil_nothing_for_those_behind_them() {
+    let door = Door::open().await;
+    let mut holder = door.db.admin.acquire().await.expect("a connection");
+    sqlx::raw_sql("begin").execute(&mut *holder).await.expect("a transaction");
+    let mut leavers = Vec::new();
+    for key in ["held 0", "held 1"] {
+        let job = sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', $2)").bind(door.team.0).bind(key);
+        job.execute(&mut *holder).await.expect("a job in an open transaction");
+        let body = json!({ "kind": "greet", "payload": { "name": "Ada" }, "idempotency_key": key }).to_string();
+        let mut stream = tokio::net::TcpStream::connect(door.address).await.expect("a connection");
+        stream.write_all(raw_post(&door.key, &body).as_bytes()).await.expect("bytes sent");
+        leavers.push(stream);
+    }
+    // Their statements wait for the keys, others wait behind them; then they hang up, and the keys come free.
+    until_waiting(&door, 2).await;
+    let hang_up = async {
+        until("the others wait", async || door.state.jobs_waiting() == 20).await;
+        drop(leavers);
+        for _ in 0..20 {
+            door.get("/livez").await;
+        }
+        sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
+    };
+    let (behind, ()) = tokio::join!(join_all((0..20).map(|_| door.status_of(greet("Bob")))), hang_up);
+    assert!(behind.iter().all(|status| *status == 202), "{behind:?}");
+    until_quiet(&door).await;
+}
+
+fn raw_post(key: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// Waits until that many statements wait for somebody's lock.
+async fn until_waiting(door: &Door, statements: i64) {
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let count = async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(&door.db.admin).await.expect("a count");
+    until("statements wait for a lock", async || count().await >= statements).await;
+}
+
+/// Looks until it is so.
+async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("never came true: {what}"));
 }
 
 impl Door {
-    async fn enqueue_unchecked_value(&self, body: Value) -> u16 {
+    async fn status_of(&self, body: Value) -> u16 {
         self.post("/v1/jobs", &body).await.status().as_u16()
     }
 }

@@ -145,7 +145,7 @@ async fn a_paused_queue_gives_nothing_until_it_is_resumed() {
     assert_eq!(paused.code, 0, "{paused}");
     assert!(fleet.stepper.claim("notes", 1).await.is_empty(), "a paused queue gave a job");
     let shown = fleet.run("queues list");
-    assert!(shown.stdout.contains("by ann: the vendor is down"), "{shown}");
+    assert!(shown.stderr.contains("notes is paused by ann: the vendor is down"), "{shown}");
     let resumed = fleet.run("queues resume notes --json");
     assert_eq!(fleet.stepper.claim("notes", 1).await.len(), 1);
     let unknown = fleet.run("queues pause kites");

@@ -8,6 +8,7 @@ pub mod http;
 pub mod kinds;
 pub mod programs;
 pub mod prometheus;
+pub mod seaweed;
 pub mod services;
 pub mod stepper;
 

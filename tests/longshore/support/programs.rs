@@ -6,12 +6,18 @@ use std::path::{Path, PathBuf};
 /// LONGSHORE_TEST_REQUIRE=all, as the gate runs, a missing program is a failure.
 #[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
 pub fn find(program: &str, install: &str) -> Option<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let found = path.split(':').map(|folder| Path::new(folder).join(program)).find(|candidate| candidate.is_file());
+    let found = on_path(program);
     if found.is_none() {
         let what = format!("{program} is not installed, so a test has not run; install it with: {install}");
         assert!(std::env::var("LONGSHORE_TEST_REQUIRE").as_deref() != Ok("all"), "{what}");
         eprintln!("\nSKIPPED: {what}\n");
     }
     found
+}
+
+/// Where `program` is, if it is.
+#[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    path.split(':').map(|folder| Path::new(folder).join(program)).find(|candidate| candidate.is_file())
 }

@@ -1,3 +1,5 @@
+//! What each value of a lead may be.
+
 use chrono::TimeZone as _;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The same bytes give the same rows, whatever the pieces.
+
 use chrono::TimeZone as _;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! What lines are records, and what becomes of those that are not.
+
 use proptest::prelude::*;
 
 use super::*;

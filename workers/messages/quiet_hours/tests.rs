@@ -102,6 +102,10 @@ fn data_that_makes_no_sense_is_refused_with_its_place() {
     assert!(error.to_string().contains("201"), "{error}");
 }
 
+fn is_open(place: &Place, now: DateTime<Utc>) -> bool {
+    matches!(book().verdict(place, HOUSE, now), Verdict::Open { .. })
+}
+
 fn places() -> impl Strategy<Value = Place> {
     let codes: Vec<String> = book().atlas.area_codes().map(|(code, _)| code.to_owned()).chain(["500".to_owned()]).collect();
     let states = ["NY", "CA", "TX", "RI", "AL", "AZ", "HI", "AK", "GU", "PR", "ND", "KY", "XX"];
@@ -130,7 +134,7 @@ proptest! {
                     prop_assert!((9..20).contains(&hour), "{moment} is {hour} o'clock in {zone}");
                 }
             }
-            prop_assert!(!matches!(book().verdict(&place, HOUSE, closes_at), Verdict::Open { .. }), "open at {closes_at}");
+            prop_assert!(!is_open(&place, closes_at), "open at {closes_at}");
         }
     }
 
@@ -138,11 +142,10 @@ proptest! {
     fn a_closed_moment_opens_when_it_says_and_not_before(place in places(), now in moments()) {
         if let Verdict::Closed { opens_at, .. } = book().verdict(&place, HOUSE, now) {
             prop_assert!(opens_at > now);
-            let opened = matches!(book().verdict(&place, HOUSE, opens_at), Verdict::Open { .. });
-            prop_assert!(opened, "closed at {opens_at}");
+            prop_assert!(is_open(&place, opens_at), "closed at {opens_at}");
             let mut between = now;
             while between < opens_at {
-                prop_assert!(!matches!(book().verdict(&place, HOUSE, between), Verdict::Open { .. }), "open at {between}");
+                prop_assert!(!is_open(&place, between), "open at {between}");
                 between += Duration::minutes(29);
             }
         }
@@ -155,8 +158,8 @@ proptest! {
             states: place.states.iter().chain(&more.states).cloned().collect(),
             sure: place.sure && more.sure,
         };
-        if matches!(book().verdict(&both, HOUSE, now), Verdict::Open { .. }) {
-            prop_assert!(matches!(book().verdict(&place, HOUSE, now), Verdict::Open { .. }));
+        if is_open(&both, now) {
+            prop_assert!(is_open(&place, now));
         }
     }
 }

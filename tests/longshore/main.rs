@@ -19,7 +19,6 @@ mod folder;
 mod new_kind;
 mod observability;
 mod stack_database;
-mod enrollment;
 mod object_store;
 mod datalake;
 mod support;

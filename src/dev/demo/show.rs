@@ -69,7 +69,7 @@ impl Step {
 /// The lines of a verdict, what differs marked.
 pub fn table(lines: &[Line]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_header(["promise", "expected", "seen", ""]);
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["promise", "expected", "seen", ""]);
     for line in lines {
         let mark = if line.ok { Cell::new("ok") } else { Cell::new("BROKEN").fg(Color::Red).add_attribute(Attribute::Bold) };
         let number = |text: &str| Cell::new(text).set_alignment(CellAlignment::Right);

@@ -129,7 +129,11 @@ async fn dev(wanted: &Dev, env: &Env) -> Result<Exit, Problem> {
             format!("DATABASE_URL  {operator}"),
             format!("state, logs   {}", stack.folder().path().display()),
         ];
-        lines.extend(stack.children().map(|child| format!("{:13} http://{}/metrics  (pid {})", child.name, child.ready.admin, child.ready.pid)));
+        lines.extend(
+            stack
+                .children()
+                .map(|child| format!("{:13} http://{}/metrics  (pid {})", child.name, child.ready.admin, child.ready.pid)),
+        );
         env.out.line(&lines.join("\n"))?;
         env.out.say("\nCtrl-C stops it; what it holds stays for the next start.");
     }

@@ -7,6 +7,8 @@ pub mod config;
 mod confirm;
 mod credits;
 mod dead;
+#[cfg(feature = "dev")]
+mod dev;
 mod env;
 mod jobs;
 mod keys;
@@ -64,6 +66,9 @@ pub struct Cli {
 enum Command {
     #[command(flatten)]
     Serve(serve::Command),
+    #[cfg(feature = "dev")]
+    #[command(flatten)]
+    Dev(dev::Command),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -117,6 +122,8 @@ pub async fn main() -> ExitCode {
 async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
     match command {
         Command::Serve(command) => Box::pin(serve::run(command, env)).await,
+        #[cfg(feature = "dev")]
+        Command::Dev(command) => Box::pin(dev::run(command, env)).await,
         Command::Config(command) => config::run(command, env),
         Command::Jobs(command) => jobs::run(command, env).await,
         Command::Dead(command) => Box::pin(dead::run(command, env)).await,

@@ -8,3 +8,4 @@ pub mod leads_csv;
 pub mod postgres;
 pub mod sandbox;
 pub mod stack;
+pub mod up;

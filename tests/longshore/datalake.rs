@@ -110,8 +110,7 @@ impl Lake {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = TestClock::at(noon());
         let inner = object_store::open(&Config::folder(&folder.path().join("objects"))).expect("a store");
-        let store =
-            Arc::new(Faulty { inner, left: AtomicI64::new(0), fault: Mutex::new(Fault::Panic), clock: clock.clone() });
+        let store = Arc::new(Faulty { inner, left: AtomicI64::new(0), fault: Mutex::new(Fault::Panic), clock: clock.clone() });
         let mut services = Services { objects: store.clone(), clock: Arc::new(clock), ..services(&db) };
         services.rules.datalake.chunk_bytes = chunk_bytes;
         let worker = Stepper::new(&db, registry(), services).await;
@@ -211,7 +210,10 @@ async fn a_file_becomes_leads_consents_and_rejects() {
 
     assert_eq!(lake.counts(file).await, [4, 2, 1, 1]);
     let row = lake.file(file).await;
-    assert_eq!((&row["state"], &row["published"], &row["original_name"]), (&"loaded".into(), &true.into(), &"my leads.csv".into()));
+    assert_eq!(
+        (&row["state"], &row["published"], &row["original_name"]),
+        (&"loaded".into(), &true.into(), &"my leads.csv".into())
+    );
     assert_eq!((&row["consents"], &row["consent_undated"], &row["engagement_unknown"]), (&1.into(), &1.into(), &1.into()));
     let lead: Value = sqlx::query_scalar("select to_jsonb(l) from longshore.leads l where phone = '+12125550123'")
         .fetch_one(&lake.db.admin)
@@ -230,12 +232,14 @@ async fn a_file_becomes_leads_consents_and_rejects() {
     let no_tags = "select tags from longshore.leads where phone = '+12125550124'";
     let tags: Vec<String> = sqlx::query_scalar(no_tags).fetch_one(&lake.db.admin).await.expect("a lead");
     assert!(tags.is_empty(), "{tags:?}");
-    let consent = "select phone || ' ' || level || ' ' || method || ' ' || (captured_at at time zone 'UTC')::date from longshore.consents";
+    let consent =
+        "select phone || ' ' || level || ' ' || method || ' ' || (captured_at at time zone 'UTC')::date from longshore.consents";
     let consent: String = sqlx::query_scalar(consent).fetch_one(&lake.db.admin).await.expect("a consent");
     assert_eq!(consent, "+12125550123 express_written file 2026-01-31");
     let [(record, line, column, _, raw)] = &lake.rejects().await[..] else { panic!("not one reject") };
     assert_eq!((*record, *line, column.as_deref(), raw.as_str()), (3, 4, Some("phone"), "nobody,,Eve,,,,,"));
-    let output: Value = sqlx::query_scalar("select output from queue.outputs").fetch_one(&lake.db.admin).await.expect("an output");
+    let output: Value =
+        sqlx::query_scalar("select output from queue.outputs").fetch_one(&lake.db.admin).await.expect("an output");
     assert_eq!((&output["rows_in"], &output["rows_loaded"], &output["file_id"]), (&4.into(), &2.into(), &file.0.into()));
 }
 
@@ -412,7 +416,10 @@ async fn bad_rows_are_rejected_one_by_one_and_the_good_ones_between_them_load() 
             (15, 16, Some("phone")),
         ]
     );
-    assert_eq!(seen[0].3, "a quotation mark is out of place: a field that holds one is put in quotation marks, and the mark doubled");
+    assert_eq!(
+        seen[0].3,
+        "a quotation mark is out of place: a field that holds one is put in quotation marks, and the mark doubled"
+    );
     assert_eq!(seen[4].3, "the record has 4 fields where the header row has 3");
     assert_eq!(seen[6].3, "the record is longer than 64 KiB or has more than 1000 fields");
     assert_eq!(seen[6].4.chars().count(), 1000);
@@ -435,7 +442,10 @@ async fn too_many_rejects_fail_the_file_and_a_patient_rule_takes_it_up_again() {
     let small = lake.upload("small.csv", format!("phone\n{}", "call me\n".repeat(999))).await;
     let file = lake.upload("large.csv", content + &"call me\n".repeat(500)).await;
     let verdicts = lake.settle_all().await;
-    assert!(matches!(&verdicts[..], [Verdict::Nothing, Verdict::Dead { error }] if error.contains("more than 20 in 100")), "{verdicts:?}");
+    assert!(
+        matches!(&verdicts[..], [Verdict::Nothing, Verdict::Dead { error }] if error.contains("more than 20 in 100")),
+        "{verdicts:?}"
+    );
     assert_eq!(lake.file(small).await["published"], true, "a rate is judged from 1000 rows on");
     assert!(lake.file(file).await["read_to"].as_i64() < lake.file(file).await["bytes"].as_i64(), "it was read to the end");
 

@@ -71,7 +71,8 @@ async fn of_racing_creators_one_wins(bench: &Bench, key: &str, length: usize) {
 async fn a_range_is_read_exactly(bench: &Bench) {
     let content = bytes(10_000, 0);
     bench.create("ranged/b.csv", &content).await.expect("a creation");
-    for (offset, length) in [(0, 10), (9_990, 10), (9_990, 1_000), (5_000, 5_000), (0, 10_000), (10_000, 5), (70_000, 5), (3, 0)] {
+    for (offset, length) in [(0, 10), (9_990, 10), (9_990, 1_000), (5_000, 5_000), (0, 10_000), (10_000, 5), (70_000, 5), (3, 0)]
+    {
         let read = bench.store.read("ranged/b.csv", offset, length).await.expect("a range");
         let (from, to) = (offset.min(10_000) as usize, (offset + length).min(10_000) as usize);
         assert!(read == content[from..to.max(from)], "{length} bytes from {offset}: got {}", read.len());

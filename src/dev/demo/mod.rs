@@ -24,6 +24,7 @@ use super::{
     leads_csv::Recipe,
     sandbox::{Sandbox, apollo, twilio},
     stack::Stack,
+    up,
 };
 use crate::store::demo::Figures;
 
@@ -43,16 +44,15 @@ const SAMPLE: i64 = 300;
 const CREDITS: i64 = 330;
 /// Files that are missing for a while.
 const LETTERS: i64 = 3;
-/// The demo ends in two minutes, whatever happens.
-const PATIENCE: Duration = Duration::from_secs(100);
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// When nothing has moved for so long, nothing will: the verdict then says what is missing.
+const PATIENCE: Duration = Duration::from_secs(45);
+const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// The settings of a stack in which the demo is to run, from the present moment on.
 pub fn settings(now: DateTime<Utc>) -> Vec<(&'static str, String)> {
     vec![
         ("clock.offset_seconds", seconds_to_noon(now).to_string()),
         ("worker.slots", SLOTS.to_string()),
-        ("worker.poll_milliseconds", "100".into()),
         // A killed worker's jobs come back within the demo.
         ("worker.lease_seconds", "9".into()),
         ("worker.beat_seconds", "3".into()),
@@ -87,13 +87,15 @@ pub async fn run(stack: &mut Stack, sandbox: &Sandbox, options: Options, show: S
     let mut teams =
         [Team::create(&mut doors, "Alpha", "+15005550006").await?, Team::create(&mut doors, "Beta", "+15005550007").await?];
 
+    up::remember(stack, &teams[0].name, &teams[0].key)?;
+
     let step = show.step("upload and ingest", i64::from(large.rows + small.rows));
     for (team, recipe) in teams.iter_mut().zip([large, small]) {
         team.upload(&mut doors, recipe).await?;
     }
     teams[1].upload_missing(&mut doors, LETTERS, options.seed).await?;
     let wanted: i64 = teams.iter().map(|team| team.expected_rows() - team.hidden_rows()).sum();
-    let seen = until(&mut doors, &teams, started, |all| {
+    let seen = until(&mut doors, &teams, |all| {
         step.at(sum(all, |f| f.rows_in));
         sum(all, |f| f.rows_in) >= wanted && sum(all, |f| f.dead_open) == LETTERS && sum(all, |f| f.files_open) == LETTERS
     })
@@ -102,7 +104,7 @@ pub async fn run(stack: &mut Stack, sandbox: &Sandbox, options: Options, show: S
 
     let step = show.step("dead letters, cause removed, replayed", LETTERS);
     teams[1].replay_missing(&mut doors).await?;
-    let seen = until(&mut doors, &teams, started, |all| {
+    let seen = until(&mut doors, &teams, |all| {
         step.at(LETTERS - sum(all, |f| f.files_open));
         sum(all, |f| f.files_open) == 0
     })
@@ -115,7 +117,7 @@ pub async fn run(stack: &mut Stack, sandbox: &Sandbox, options: Options, show: S
         team.enroll(&mut doors).await?;
     }
     let wanted: i64 = teams.iter().map(Team::pilots).sum();
-    let seen = until(&mut doors, &teams, started, |all| {
+    let seen = until(&mut doors, &teams, |all| {
         step.at(sum(all, |f| f.enrolled));
         sum(all, |f| f.enrolled) >= wanted && sum(all, |f| f.moving) == 0
     })
@@ -124,7 +126,7 @@ pub async fn run(stack: &mut Stack, sandbox: &Sandbox, options: Options, show: S
 
     let step = show.step("look up people, on too few credits", SAMPLE);
     teams[0].look_up(&mut doors, &stack.api(), SAMPLE, CREDITS).await?;
-    let seen = until(&mut doors, &teams, started, |all| {
+    let seen = until(&mut doors, &teams, |all| {
         step.at(sum(all, |f| f.looked_up + f.out_of_credit));
         sum(all, |f| f.looked_up + f.out_of_credit) >= SAMPLE
     })
@@ -136,14 +138,14 @@ pub async fn run(stack: &mut Stack, sandbox: &Sandbox, options: Options, show: S
         team.activate(&mut doors).await?;
     }
     let half: i64 = teams.iter().map(Team::sendable).sum::<i64>() / 2;
-    until(&mut doors, &teams, started, |all| {
+    until(&mut doors, &teams, |all| {
         step.at(sum(all, |f| f.accepted));
         sum(all, |f| f.accepted) >= half
     })
     .await?;
     stack.kill_worker(0).await.context("killing a worker")?;
     stack.start_worker(0).await.context("starting it again")?;
-    let seen = until(&mut doors, &teams, started, |all| {
+    let seen = until(&mut doors, &teams, |all| {
         step.at(sum(all, |f| f.accepted));
         sum(all, |f| f.moving) == 0
     })
@@ -175,19 +177,22 @@ fn sum(all: &[Figures], count: fn(&Figures) -> i64) -> i64 {
     all.iter().map(count).sum()
 }
 
-/// Counts every team's work until `enough` says so, or until there is no time left: then the verdict will tell.
+/// Counts every team's work until `enough` says so, or until nothing moves any more.
 async fn until(
     doors: &mut Doors,
     teams: &[Team],
-    started: Instant,
     mut enough: impl FnMut(&[Figures]) -> bool,
 ) -> anyhow::Result<Vec<Figures>> {
+    let (mut before, mut moved) = (Vec::new(), Instant::now());
     loop {
         let mut all = Vec::with_capacity(teams.len());
         for team in teams {
             all.push(doors.figures(team.id).await?);
         }
-        if enough(&all) || started.elapsed() > PATIENCE {
+        if before != all {
+            (before, moved) = (all.clone(), Instant::now());
+        }
+        if enough(&all) || moved.elapsed() > PATIENCE {
             return Ok(all);
         }
         tokio::time::sleep(LOOK_EVERY).await;

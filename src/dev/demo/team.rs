@@ -40,8 +40,8 @@ use crate::{
 pub(super) struct Team {
     pub id: TeamId,
     pub key: SecretString,
+    pub name: String,
     sender: &'static str,
-    name: String,
     expected: Expected,
     granted: i64,
     sample: i64,

@@ -383,10 +383,6 @@ fn refuse((status, code, message): Refusal) -> Response {
 
 /// Segments as a carrier counts them, for texts in the basic alphabet and in Unicode.
 fn segments(body: &str) -> usize {
-    let (single, many, length) = if body.is_ascii() {
-        (160, 153, body.len())
-    } else {
-        (70, 67, body.encode_utf16().count())
-    };
+    let (single, many, length) = if body.is_ascii() { (160, 153, body.len()) } else { (70, 67, body.encode_utf16().count()) };
     if length <= single { 1 } else { length.div_ceil(many) }
 }

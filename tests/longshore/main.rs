@@ -22,4 +22,6 @@ mod new_kind;
 mod object_store;
 mod observability;
 mod stack_database;
+mod object_store;
+mod datalake;
 mod support;

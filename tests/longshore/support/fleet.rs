@@ -285,6 +285,7 @@ impl Drop for WorkerProcess {
 /// Not a test: what [`Fleet::worker_process`] starts. It ends with its parent, whose end of its standard input closes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a worker process for other tests"]
+#[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
 async fn be_a_worker() {
     let Ok(url) = std::env::var("LONGSHORE_TEST_WORKER") else { return };
     std::thread::spawn(|| {

@@ -22,6 +22,4 @@ mod new_kind;
 mod object_store;
 mod observability;
 mod stack_database;
-mod object_store;
-mod datalake;
 mod support;

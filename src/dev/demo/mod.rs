@@ -178,11 +178,7 @@ fn sum(all: &[Figures], count: fn(&Figures) -> i64) -> i64 {
 }
 
 /// Counts every team's work until `enough` says so, or until nothing moves any more.
-async fn until(
-    doors: &mut Doors,
-    teams: &[Team],
-    mut enough: impl FnMut(&[Figures]) -> bool,
-) -> anyhow::Result<Vec<Figures>> {
+async fn until(doors: &mut Doors, teams: &[Team], mut enough: impl FnMut(&[Figures]) -> bool) -> anyhow::Result<Vec<Figures>> {
     let (mut before, mut moved) = (Vec::new(), Instant::now());
     loop {
         let mut all = Vec::with_capacity(teams.len());

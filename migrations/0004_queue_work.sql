@@ -143,7 +143,7 @@ language sql security definer set search_path = pg_catalog, pg_temp set enable_s
     select l.fence, l.team_id, l.attempt, l.claimed_at, l.open, d.jobs
     from queue.leases l join done d using (fence)
     where l.boot_id = boot
-    order by l.fence for update of l
+    order by l.fence for no key update of l
   ), whole as (
     delete from queue.leases l using held h where l.fence = h.fence and l.team_id = h.team_id and h.jobs @> h.open
     returning h.fence, h.team_id, h.attempt, h.claimed_at, h.open as ids
@@ -163,7 +163,9 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   held queue.leases;
 begin
-  select * into held from queue.leases l where l.fence = f and l.boot_id = boot and job = any (l.open) for update;
+  -- Not `for update`: that would clash with the key share that every fenced transaction of the lease holds, and two of
+  -- them that complete side by side would deadlock. The row goes only with its last open job, which is ours.
+  select * into held from queue.leases l where l.fence = f and l.boot_id = boot and job = any (l.open) for no key update;
   if not found then return null; end if;
   if cardinality(held.open) = 1 then
     delete from queue.leases l where l.fence = f and l.team_id = held.team_id;

@@ -101,12 +101,15 @@ grant execute on function longshore.post_entries() to longshore_owner;
 create function longshore.credit_post(
   team uuid, entry_kind text, accounts text[], amounts bigint[], job bigint, step text, call integer, reason text
 ) returns void
-language sql set search_path = pg_catalog, pg_temp as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  transfer constant bigint := nextval('longshore.credit_transfers');
+begin
   insert into longshore.ledger_entries (team_id, transfer_id, account, amount, kind, job_id, step, call, reason)
-  select team, t.id, s.account, s.amount, entry_kind, job, credit_post.step, credit_post.call, left(credit_post.reason, 500)
-  from (select nextval('longshore.credit_transfers') as id) t, unnest(accounts, amounts) s(account, amount)
-  where s.amount <> 0
-$$;
+  select team, transfer, s.account, s.amount, entry_kind, job, credit_post.step, credit_post.call, left(credit_post.reason, 500)
+  from unnest(accounts, amounts) s(account, amount)
+  where s.amount <> 0;
+end $$;
 
 -- Locks a team's books until the transaction ends. Returns what is available, and what is owed as a number above zero.
 create function longshore.credit_lock(team uuid, out available bigint, out owed bigint)

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    PgConnection, PgPool, Postgres, Transaction,
+    Executor as _, PgConnection, PgPool, Postgres, Row as _, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -53,7 +53,9 @@ pub struct PoolSize {
 /// A pool whose connections are asked, before each use, whether somebody's transaction is still open on them.
 ///
 /// The question takes the round trip that sqlx would spend on its own ping. In a fresh statement the transaction began
-/// when the statement did; in a transaction left open it began earlier.
+/// when the statement did; in a transaction left open it began earlier. It goes as one simple message, not as a prepared
+/// statement: of those each message counts as a statement, the transaction begins with the first, and the two moments
+/// differ on every connection.
 pub fn guarded_pool(options: PgConnectOptions, size: PoolSize) -> PgPool {
     PgPoolOptions::new()
         .max_connections(size.connections)
@@ -62,7 +64,7 @@ pub fn guarded_pool(options: PgConnectOptions, size: PoolSize) -> PgPool {
         .max_lifetime(Duration::from_secs(1800))
         .test_before_acquire(false)
         .before_acquire(|conn, _| {
-            Box::pin(async move { sqlx::query_file_scalar!("db/no_transaction_open.sql").fetch_one(conn).await })
+            Box::pin(async move { conn.fetch_one(include_str!("db/no_transaction_open.sql")).await?.try_get(0) })
         })
         .connect_lazy_with(options)
 }

@@ -237,9 +237,7 @@ impl Runner {
         };
         drop(slot);
         let fence = claim.lease.fence;
-        if verdict == Verdict::Nothing {
-            self.running.leave(fence, claim.job);
-        } else if self.settled.send(Settled { job: claim.job, queue, fence, verdict }).await.is_err() {
+        if verdict == Verdict::Nothing || self.settled.send(Settled { job: claim.job, queue, fence, verdict }).await.is_err() {
             self.running.leave(fence, claim.job);
         }
     }

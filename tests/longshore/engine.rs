@@ -371,3 +371,19 @@ async fn the_claim_reads_by_index_however_much_is_ready() {
     let whole = touched.iter().filter(|(_, scans)| *scans > 0).collect::<Vec<_>>();
     assert!(whole.is_empty(), "sequential scans by backlog: {whole:?}");
 }
+
+#[tokio::test]
+async fn jobs_of_one_lease_that_complete_side_by_side_do_not_lock_each_other_out() {
+    let fleet = Fleet::new().await;
+    fleet.enqueue_many(&Scripted::new("nothing"), 2).await;
+    let steps = stepper(&fleet).await;
+    let claimed = steps.claim("scripts", 2).await;
+    assert_eq!(claimed[0].claim.lease, claimed[1].claim.lease, "both in one lease");
+    let (one, two) = (steps.ctx(&claimed[0]), steps.ctx(&claimed[1]));
+    // Each holds the lease for its writes before either completes.
+    let (first, second) = (one.fenced_tx().await.unwrap(), two.fenced_tx().await.unwrap());
+    let (first, second) = tokio::join!(one.complete(first, ()), two.complete(second, ()));
+    assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
+    assert_eq!(fleet.census().await.done, 2);
+    fleet.nothing_lost().await;
+}

@@ -59,7 +59,7 @@ impl Desk {
     }
 
     async fn grant(&self, amount: i64) {
-        credits::grant(&mut *self.operator.acquire().await.unwrap(), self.team, amount, "a test").await.expect("a grant");
+        credits::grant(&mut self.operator.acquire().await.unwrap(), self.team, amount, "a test").await.expect("a grant");
     }
 
     async fn lead(&self, email: &str) -> i64 {
@@ -78,7 +78,7 @@ impl Desk {
     }
 
     async fn balance(&self) -> Balance {
-        credits::balance(&mut *self.operator.acquire().await.unwrap(), self.team).await.expect("a balance")
+        credits::balance(&mut self.operator.acquire().await.unwrap(), self.team).await.expect("a balance")
     }
 
     /// Outcomes of all calls with the state of their holds, in order.
@@ -98,17 +98,17 @@ impl Desk {
     async fn a_day_passes(&self) -> credits::Expired {
         let past = "update longshore.credit_holds set expires_at = expires_at - interval '25 hours'";
         sqlx::query(past).execute(&self.db.admin).await.expect("an update");
-        credits::settle_expired(&mut *self.db.pool("scheduler").acquire().await.unwrap(), 1000).await.expect("a round")
+        credits::settle_expired(&mut self.db.pool("scheduler").acquire().await.unwrap(), 1000).await.expect("a round")
     }
 
     /// The process of `worker` is gone, and its jobs are handed back.
     async fn lose(&self, worker: &Stepper) {
         sqlx::query("delete from queue.processes where boot_id = $1").bind(worker.boot).execute(&self.db.admin).await.unwrap();
-        jobs::reap(&mut *self.db.pool("worker").acquire().await.unwrap(), 100).await.expect("a reaping");
+        jobs::reap(&mut self.db.pool("worker").acquire().await.unwrap(), 100).await.expect("a reaping");
     }
 
     async fn assert_sound(&self) {
-        let wrong = credits::verify(&mut *self.operator.acquire().await.unwrap()).await.expect("a verification");
+        let wrong = credits::verify(&mut self.operator.acquire().await.unwrap()).await.expect("a verification");
         assert!(wrong.is_empty(), "{wrong:?}");
         let balance = self.balance().await;
         assert!(self.vendor.total() <= balance.spent + balance.held, "the vendor charged more than the books know: {balance:?}");
@@ -210,7 +210,7 @@ async fn a_limit_that_runs_out_parks_the_rest_uncalled_and_a_grant_resumes_them(
     assert_eq!(desk.calls().await.len(), 2, "a job that could not pay left an intent");
     assert_eq!(desk.count("select max(attempt)::bigint from queue.scheduled").await, 0, "waiting for credits burned an attempt");
     let scheduler = desk.db.pool("scheduler");
-    assert_eq!(credits::wake(&mut *scheduler.acquire().await.unwrap()).await.unwrap(), 0, "woken without the credits it needs");
+    assert_eq!(credits::wake(&mut scheduler.acquire().await.unwrap()).await.unwrap(), 0, "woken without the credits it needs");
     desk.grant(25).await;
     assert_eq!(desk.worker.drain(QUEUE).await.len(), 3);
     assert_eq!(desk.done().await, 5);
@@ -251,7 +251,7 @@ async fn a_grant_that_falls_between_refusal_and_parking_is_noticed() {
     let lead_id = sqlx::query_scalar(lead).bind(poor.0).fetch_one(&desk.db.admin).await.unwrap();
     desk.worker.enqueue(poor, &EnrichPerson { lead_id }).await;
     assert!(matches!(desk.run().await, Verdict::Park { .. }));
-    assert_eq!(credits::wake(&mut *scheduler.acquire().await.unwrap()).await.unwrap(), 1);
+    assert_eq!(credits::wake(&mut scheduler.acquire().await.unwrap()).await.unwrap(), 1);
     assert_eq!(desk.run().await, Verdict::Nothing);
 }
 

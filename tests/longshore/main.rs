@@ -17,6 +17,7 @@ mod enrichment;
 mod enrollment;
 mod faults;
 mod folder;
+mod messages;
 mod new_kind;
 mod object_store;
 mod observability;

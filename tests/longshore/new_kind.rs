@@ -27,7 +27,7 @@ impl Job for Greet {
     const QUEUE: &'static str = "greetings";
 
     async fn run(&self, _: &Ctx) -> Outcome {
-        Ok(Done::with(format!("Good morning, {}.", self.name))?)
+        Done::with(format!("Good morning, {}.", self.name))
     }
 }
 

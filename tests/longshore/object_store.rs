@@ -55,11 +55,15 @@ async fn the_first_bytes_stay(bench: &Bench) {
 }
 
 async fn of_racing_creators_one_wins(bench: &Bench, key: &str, length: usize) {
+    let files: Vec<_> = (0..8).map(|seed| bytes(length, seed)).map(|content| (bench.file(&content), content)).collect();
+    let start = Arc::new(tokio::sync::Barrier::new(files.len()));
     let mut racers = tokio::task::JoinSet::new();
-    for seed in 0..8 {
-        let (store, key, content) = (bench.store.clone(), key.to_owned(), bytes(length, seed));
-        let (path, sha256) = bench.file(&content);
-        racers.spawn(async move { (store.create(&key, &path, sha256).await.expect("a creation"), content) });
+    for ((path, sha256), content) in files {
+        let (store, key, start) = (bench.store.clone(), key.to_owned(), start.clone());
+        racers.spawn(async move {
+            start.wait().await;
+            (store.create(&key, &path, sha256).await.expect("a creation"), content)
+        });
     }
     let ends = racers.join_all().await;
     let mut winners = ends.into_iter().filter(|(created, _)| *created == Created::New);

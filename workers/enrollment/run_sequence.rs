@@ -4,7 +4,10 @@
 //! step is planned once, however many runs there are and wherever one is cut off. The rows are locked and passed over
 //! when locked, so that two runs of one campaign share its work.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -192,29 +195,27 @@ impl RunSequence {
         Ok(Planned { planned: plans.len(), unwritable, stopped: due.len() - plans.len() - unwritable })
     }
 
-    /// Moves each enrollment to its next step, or out of the sequence.
+    /// Moves each enrollment to its next step, or out of the sequence: a statement for each way on, of which there are few.
     async fn advance(&self, ctx: &Ctx, tx: &mut Tx, steps: &[Step], due: &[Due]) -> Result<(), Stop> {
-        let mut states = Vec::with_capacity(due.len());
-        let mut next_steps = Vec::with_capacity(due.len());
-        let mut next_dues = Vec::with_capacity(due.len());
+        let mut ways: BTreeMap<_, (Vec<i64>, Option<&Step>)> = BTreeMap::new();
         for one in due {
             let (state, next) = one.next(steps);
-            states.push(state.to_owned());
-            next_steps.push(next.map(|step| step.step));
-            next_dues.push(next.map(|step| ctx.now() + TimeDelta::minutes(step.delay_minutes.into())));
+            ways.entry((state, next.map(|step| step.step))).or_insert((Vec::new(), next)).0.push(one.lead_id);
         }
-        let leads: Vec<_> = due.iter().map(|one| one.lead_id).collect();
-        sqlx::query_file!(
-            "enrollment/run_sequence/advance.sql",
-            ctx.team().0,
-            self.campaign_id.0,
-            &leads,
-            &states,
-            &next_steps as &[Option<i16>],
-            &next_dues as &[Option<DateTime<Utc>>],
-        )
-        .execute(&mut **tx)
-        .await?;
+        for ((state, step), (leads, next)) in ways {
+            let due_at = next.map(|next| ctx.now() + TimeDelta::minutes(next.delay_minutes.into()));
+            sqlx::query_file!(
+                "enrollment/run_sequence/advance.sql",
+                ctx.team().0,
+                self.campaign_id.0,
+                &leads,
+                state,
+                step,
+                due_at,
+            )
+            .execute(&mut **tx)
+            .await?;
+        }
         Ok(())
     }
 }

@@ -64,6 +64,14 @@ impl Fleet {
         enqueued.job
     }
 
+    /// Enqueues the same job many times with one statement: in chunks, as a bulk producer's lie.
+    pub async fn enqueue_many<J: Job + Clone>(&self, job: &J, times: usize) {
+        let mut tx = db::begin_as(&self.worker, self.team).await.expect("a transaction");
+        let jobs = vec![job.clone(); times];
+        enqueue::many(&mut tx, self.team, &jobs, None, Enqueue::default()).await.expect("accepted jobs");
+        tx.commit().await.expect("a commit");
+    }
+
     /// Enqueues as a producer does that tries again until it is answered.
     pub async fn enqueue_retrying<J: Job>(&self, job: &J) -> JobId {
         loop {
@@ -277,6 +285,7 @@ impl Drop for WorkerProcess {
 /// Not a test: what [`Fleet::worker_process`] starts. It ends with its parent, whose end of its standard input closes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a worker process for other tests"]
+#[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
 async fn be_a_worker() {
     let Ok(url) = std::env::var("LONGSHORE_TEST_WORKER") else { return };
     std::thread::spawn(|| {

@@ -45,7 +45,11 @@ impl Seaweed {
         let guard = Command::new("/bin/sh")
             // The shell ends the server when our end of its standard input closes, however we end. It would take its time
             // over a graceful stop, and nothing it has is of value.
-            .args(["-c", r#""$@" >server.log 2>&1 </dev/null & server=$!; read -r _; kill -9 $server; wait $server"#, "weed"])
+            .args([
+                "-c",
+                r#"exec 2>/dev/null; "$@" >server.log 2>&1 </dev/null & server=$!; read -r _; kill -9 $server; wait $server"#,
+                "weed",
+            ])
             .arg(weed)
             .args(["server", "-dir=.", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-s3.config=s3.json"])
             // Without this each new bucket takes seven volumes, and soon every write is answered 500.

@@ -13,7 +13,7 @@ use longshore::{
         processes::{self, Process},
     },
     workers::{
-        ctx::Services,
+        ctx::{Ctx, Services},
         db,
         enqueue::{self, Options},
         ids::{JobId, TeamId},
@@ -22,6 +22,7 @@ use longshore::{
     },
 };
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::TestDb;
@@ -93,6 +94,11 @@ impl Stepper {
     pub async fn reap(&self) {
         let mut conn = self.engine.acquire().await.expect("a connection");
         jobs::reap(&mut conn, 1000).await.expect("a reaping");
+    }
+
+    /// What the handler of a claimed job would be handed.
+    pub fn ctx(&self, job: &Claimed) -> Ctx {
+        Ctx::new(job.claim.clone(), self.services.clone(), CancellationToken::new())
     }
 
     /// Runs a claimed job to its verdict, without recording it.

@@ -1,5 +1,5 @@
 -- Stops the next running enrollments of a campaign, by lead id; null when none is left.
-with chunk as (
+with chunk as materialized (
   select lead_id
   from longshore.enrollments
   where team_id = $1
@@ -10,15 +10,14 @@ with chunk as (
   limit $4
   for update
 ), ended as (
-  update longshore.enrollments e
+  update longshore.enrollments
   set state = 'stopped',
       next_step = null,
       next_due_at = null
-  from chunk c
-  where e.team_id = $1
-    and e.campaign_id = $2
-    and e.lead_id = c.lead_id
-  returning e.lead_id
+  where team_id = $1
+    and campaign_id = $2
+    and lead_id = any (array(select lead_id from chunk))
+  returning lead_id
 )
 select count(*) as "ended!", max(lead_id) as last_lead
 from ended

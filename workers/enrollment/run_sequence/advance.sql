@@ -1,9 +1,8 @@
--- Moves enrollments on: to their next step, or out of the sequence. The arrays run in parallel.
-update longshore.enrollments e
-set state = n.state,
-    next_step = n.next_step,
-    next_due_at = n.next_due_at
-from unnest($3::bigint[], $4::text[], $5::smallint[], $6::timestamptz[]) as n(lead_id, state, next_step, next_due_at)
-where e.team_id = $1
-  and e.campaign_id = $2
-  and e.lead_id = n.lead_id
+-- Moves enrollments on: to one next step, or out of the sequence. By key and without a join, so that no plan reads more.
+update longshore.enrollments
+set state = $4,
+    next_step = $5,
+    next_due_at = $6
+where team_id = $1
+  and campaign_id = $2
+  and lead_id = any ($3)

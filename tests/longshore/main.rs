@@ -21,5 +21,6 @@ mod messages;
 mod new_kind;
 mod object_store;
 mod observability;
+mod stack;
 mod stack_database;
 mod support;

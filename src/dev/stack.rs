@@ -78,8 +78,22 @@ impl Stack {
         let (logs, api) = (folder.inner("logs")?, free_address(plan.port)?);
         let workers = (0..plan.workers).map(|_| None).collect();
         let mut stack = Self { fixed: Vec::new(), workers, api, database, plan, logs, folder };
-        let (api, scheduler) = tokio::try_join!(stack.play("api", "api"), stack.play("scheduler", "scheduler"))?;
-        stack.fixed = vec![api, scheduler];
+        let mut tries = 0;
+        let api = loop {
+            tries += 1;
+            match stack.play("api", "api").await {
+                // Somebody took the port between our look and the API's.
+                Err(StackError::Child(ChildError::NotReady { tail, .. }))
+                    if tries < 3 && tail.contains("can't listen on api.bind") =>
+                {
+                    stack.api = free_address(0)?;
+                }
+                other => break other?,
+            }
+        };
+        stack.fixed.push(api);
+        let scheduler = stack.play("scheduler", "scheduler").await?;
+        stack.fixed.push(scheduler);
         for number in 0..stack.plan.workers {
             stack.start_worker(number).await?;
         }

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -29,6 +29,21 @@ fn longshore(here: &Path, words: &[&str]) -> Command {
     command
 }
 
+/// `longshore dev --json`, and what it says when it is up.
+fn dev(here: &Path) -> (Child, Value) {
+    let words = here.join("words");
+    let stderr = fs::File::create(&words).unwrap();
+    let mut dev = longshore(here, &["dev", "--json"]).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(dev.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let up = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{}", fs::read_to_string(&words).unwrap()));
+    (dev, up)
+}
+
+fn pids(up: &Value) -> Vec<u64> {
+    up["processes"].as_array().unwrap().iter().map(|one| one["pid"].as_u64().unwrap()).collect()
+}
+
 fn alive(pid: u64) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -40,10 +55,8 @@ fn signal(name: &str, pid: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_brings_everything_up_and_ctrl_c_takes_all_of_it_down() {
     let here = open_folder();
-    let mut dev = longshore(here.path(), &["dev", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();
-    let up: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-    let pids: Vec<u64> = up["processes"].as_array().unwrap().iter().map(|one| one["pid"].as_u64().unwrap()).collect();
+    let (mut dev, up) = dev(here.path());
+    let pids = pids(&up);
     assert_eq!(pids.len(), 4, "{up}");
 
     // The key opens the door, and a worker runs what is asked for.
@@ -73,10 +86,8 @@ async fn one_command_brings_everything_up_and_ctrl_c_takes_all_of_it_down() {
 #[test]
 fn nothing_outlives_a_stack_that_is_killed() {
     let here = open_folder();
-    let mut dev = longshore(here.path(), &["dev", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();
-    let up: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-    let pids: Vec<u64> = up["processes"].as_array().unwrap().iter().map(|one| one["pid"].as_u64().unwrap()).collect();
+    let (mut dev, up) = dev(here.path());
+    let pids = pids(&up);
     signal("-KILL", dev.id());
     dev.wait().unwrap();
     let patience = Instant::now() + Duration::from_secs(60);

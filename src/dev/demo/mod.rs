@@ -85,7 +85,7 @@ pub async fn run(stack: &mut Stack, sandbox: &Sandbox, options: Options, show: S
     let small = Recipe { rows: options.rows / 10, seed: options.seed + 1, pilot: options.rows / 100, given_before: 0 };
     let large = Recipe { rows: options.rows, seed: options.seed, pilot: options.rows / 14, given_before: 0 };
     let mut teams =
-        [Team::create(&mut doors, "Alpha", "+15005550006").await?, Team::create(&mut doors, "Beta", "+15005550007").await?];
+        [Team::create(&mut doors, "Alpha", "+13475550100").await?, Team::create(&mut doors, "Beta", "+13475550101").await?];
 
     up::remember(stack, &teams[0].name, &teams[0].key)?;
 

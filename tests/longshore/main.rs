@@ -22,4 +22,5 @@ mod new_kind;
 mod object_store;
 mod observability;
 mod stack_database;
+mod scheduler;
 mod support;

@@ -160,7 +160,7 @@ async fn demo(wanted: &Demo, env: &Env) -> Result<Exit, Problem> {
     let options = demo::Options { rows: wanted.rows, seed: wanted.seed };
     let wanted = stack(env, 0, wanted.fresh, demo::settings(SystemClock.now()))?;
     let show = show::Show::new();
-    show.say("Longshore's demo: 20,000 leads, two teams, vendors that fail, a worker that is killed. It takes about a minute.\n");
+    show.say(&format!("{} rows of leads and more, two teams, vendors that fail, and a worker that is killed.\n", options.rows));
     let work = async {
         let starting = show.step("start the stack", 1);
         let Up { mut stack, sandbox } = up::open(wanted, &mut |words| show.say(words)).await?;

@@ -66,7 +66,10 @@ async fn a_schedule_that_cannot_fire_is_paused_and_holds_up_no_other() {
     let fleet = Fleet::new().await;
     put(&fleet, fleet.team, "bad", "run_once", "0 seconds").await;
     put(&fleet, fleet.team, "good", "run_once", "0 seconds").await;
-    sqlx::query("update queue.schedules set payload = '{}' where name = 'bad'").execute(&fleet.db.admin).await.expect("an update");
+    sqlx::query("update queue.schedules set payload = '{}' where name = 'bad'")
+        .execute(&fleet.db.admin)
+        .await
+        .expect("an update");
     due::fire_due(&fleet.db.pool("scheduler")).await.expect("a look at what is due");
     assert_eq!((ticks(&fleet, "bad").await, ticks(&fleet, "good").await), ((0, 0), (1, 1)));
     let paused: bool = sqlx::query_scalar("select paused_at is not null from queue.schedules where name = 'bad'")

@@ -74,6 +74,11 @@ impl ApiState {
         })
     }
 
+    /// Requests that have come in and are not answered yet.
+    pub fn requests_in_hand(&self) -> usize {
+        REQUESTS - self.room.available_permits()
+    }
+
     /// Jobs of callers that wait for a place in a statement.
     pub fn jobs_waiting(&self) -> usize {
         self.coalescer.waiting()

@@ -58,15 +58,21 @@ async fn backend(pool: &PgPool) -> i32 {
 async fn without_the_guard_a_dropped_begin_loses_the_next_borrowers_write() {
     let db = TestDb::new().await;
     ledger(&db).await;
-    let mut lost = 0;
-    for round in 0..20 {
+    let (mut dropped, mut lost) = (0, 0);
+    for round in 0..1000 {
         let pool = plain_pool(&db).await;
-        assert!(drop_while_pending(pool.begin(), 1).await, "the BEGIN was answered at once");
-        lost += i32::from(!is_kept(&db, &pool, round).await);
+        // Now and then the answer is there before we can go.
+        if drop_while_pending(pool.begin(), 1).await {
+            dropped += 1;
+            lost += i32::from(!is_kept(&db, &pool, round).await);
+        }
         pool.close().await;
+        if dropped == 20 {
+            break;
+        }
     }
     let kept: i64 = sqlx::query_scalar("select count(*) from ledger").fetch_one(&db.admin).await.expect("a count");
-    assert_eq!((lost, kept), (20, 0), "every write was answered with success, and none is there");
+    assert_eq!((dropped, lost, kept), (20, 20, 0), "every write was answered with success, and none is there");
 }
 
 #[tokio::test]

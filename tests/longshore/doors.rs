@@ -198,6 +198,29 @@ fn whatever_can_be_recorded_is_recorded_somewhere() {
 }
 
 #[test]
+fn every_dependency_is_named_by_the_crate_that_asks_for_it() {
+    let mut broken = Vec::new();
+    for (manifest, folders) in [("Cargo.toml", ["src", "tests"].as_slice()), ("workers/Cargo.toml", &["workers"])] {
+        let text = fs::read_to_string(root().join(manifest)).expect("a manifest");
+        for (section, folder) in [("[dependencies]", &folders[..1]), ("[dev-dependencies]", folders)] {
+            let asked =
+                text.split(&format!("\n{section}\n")).nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+            let sources = sources(folder, "rs");
+            for name in asked.lines().filter_map(|line| line.split(['.', ' ']).next()).filter(|name| !name.is_empty()) {
+                let (path, whole) = (format!("{}::", name.replace('-', "_")), format!("use {};", name.replace('-', "_")));
+                if !sources.iter().any(|source| names(&source.text, &path) || source.text.contains(&whole)) {
+                    broken.push(format!(
+                        "{manifest} asks for {name} in {section}, and nothing in {} names it",
+                        folder.join(" or ")
+                    ));
+                }
+            }
+        }
+    }
+    holds("what is not used is not asked for", &broken);
+}
+
+#[test]
 fn every_migration_acts_as_the_role_that_will_own_its_work() {
     let mut broken = Vec::new();
     for Source { path, text } in sources(&["migrations"], "sql") {

@@ -21,6 +21,7 @@ mod messages;
 mod new_kind;
 mod object_store;
 mod observability;
+mod scheduler;
 mod stack;
 mod stack_database;
 mod support;

@@ -26,6 +26,7 @@ use longshore::{
     },
 };
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
@@ -448,6 +449,57 @@ async fn every_panel_has_data_in_a_prometheus_that_scraped_the_fleet() {
     }
     let silent = panels_without_data(&prometheus).await;
     assert!(silent.is_empty(), "these panels show nothing:\n{}", silent.join("\n"));
+}
+
+/// Each expression is asked again and again while the demo runs, until it has given a number: a process that was killed or
+/// has ended is not there to be asked at the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_panel_has_data_while_the_demo_runs() {
+    let Some(program) = programs::find("prometheus", INSTALL) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut demo = tokio::process::Command::new(env!("CARGO_BIN_EXE_longshore"))
+        .args(["demo", "--json", "--rows", "4000"])
+        .current_dir(folder.path())
+        .env_remove("DATABASE_URL")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("a demo");
+    let mut said = demo.stderr.take().expect("its words");
+    let said = tokio::spawn(async move {
+        let mut text = String::new();
+        let _ = said.read_to_string(&mut text).await;
+        text
+    });
+    let prometheus = Prometheus::start(&program, &[]).await;
+    let mut targets = BTreeSet::new();
+    let mut silent = panels_without_data(&prometheus).await;
+    while demo.try_wait().expect("the demo's state").is_none() {
+        let found = admin_addresses(&folder.path().join(".longshore/logs"));
+        if found != targets {
+            prometheus.retarget(&found.iter().copied().collect::<Vec<_>>());
+            targets = found;
+        }
+        let still = panels_without_data(&prometheus).await;
+        silent.retain(|panel| still.contains(panel));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let said = said.await.unwrap_or_default();
+    assert!(targets.len() >= 4, "api, scheduler and two workers were to be scraped, not {targets:?}; the demo said:\n{said}");
+    assert!(silent.is_empty(), "these panels show nothing:\n{}\nthe demo said:\n{said}", silent.join("\n"));
+}
+
+/// Where the processes of a stack answer, as each says in its log when it is ready.
+fn admin_addresses(logs: &Path) -> BTreeSet<SocketAddr> {
+    let files = std::fs::read_dir(logs).into_iter().flatten().flatten();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    let ready = |text: String| -> Vec<SocketAddr> {
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter_map(|line| line["admin"].as_str()?.parse().ok()).collect()
+    };
+    texts.flat_map(ready).collect()
 }
 
 /// Each panel's expressions that give no number, over what `prometheus` has scraped.

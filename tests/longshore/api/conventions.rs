@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::door::{self, Door, problem};
+use super::door::{self, Door, problem, until};
 
 #[tokio::test]
 async fn every_answer_has_an_id_and_closed_headers() {
@@ -55,7 +55,7 @@ async fn a_panic_is_a_problem_that_tells_nothing() {
 async fn without_connections_to_spare_callers_are_told_to_come_back() {
     let door = Door::open_with(
         |pool| {
-            let size = PoolSize { connections: 1, acquire_timeout: Duration::from_millis(100) };
+            let size = PoolSize { connections: 1, acquire_timeout: Duration::from_secs(2) };
             db::guarded_pool((*pool.connect_options()).clone(), size)
         },
         Bounds::default(),
@@ -87,34 +87,16 @@ async fn a_caller_that_never_ends_its_headers_is_hung_up_on() {
 
 #[tokio::test]
 async fn a_stop_lets_answers_under_way_out() {
-    let door = Door::open().await;
-    let team = door.team;
-    let held = {
-        let mut conn = door.db.admin.acquire().await.expect("a connection");
-        sqlx::raw_sql("begin").execute(&mut *conn).await.expect("a transaction");
-        let job = "select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', 'held')";
-        sqlx::query(job).bind(team.0).execute(&mut *conn).await.expect("a held key");
-        conn
-    };
-    let body = json!({ "kind": "greet", "payload": { "name": "Ada" }, "idempotency_key": "held" });
-    let waiting = async {
-        let answer = door.post("/v1/jobs", &body).await;
-        problem(answer, 409, "key_in_use").await
-    };
+    let (door, connections) = Door::open_and_hold(1).await;
+    let body = json!({ "kind": "greet", "payload": { "name": "Ada" } });
     let stopping = async {
-        // Until the request waits for the key.
-        let waits =
-            "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')";
-        loop {
-            if sqlx::query_scalar::<_, bool>(waits).fetch_one(&door.db.admin).await.expect("an answer") {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        until("a request is under way", async || door.state.requests_in_hand() == 1).await;
         door.stop.cancel();
+        drop(connections);
     };
-    tokio::join!(waiting, stopping);
-    drop(held);
+    let (answer, ()) = tokio::join!(door.post("/v1/jobs", &body), stopping);
+    assert_eq!(answer.status(), 202);
+    drop(answer);
     door.served.await.expect("the server").expect("a good end");
     assert!(tokio::net::TcpStream::connect(door.address).await.is_err(), "the port is still open");
 }

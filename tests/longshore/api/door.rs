@@ -1,6 +1,6 @@
 //! A door on a port of its own, with kinds for the tests, and a team with a key.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use longshore::{
@@ -10,6 +10,7 @@ use longshore::{
     workers::{
         clock::{SystemRandom, TestClock},
         ctx::Ctx,
+        db::{self, PoolSize},
         ids::TeamId,
         job::{Done, Invalid, Job, Outcome, Stop},
         registry::Registry,
@@ -20,7 +21,7 @@ use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::TestDb;
@@ -57,7 +58,7 @@ impl Job for Greet {
                 let mut tx = ctx.tx().await?;
                 ctx.checkpoint(&mut tx, 3, Some(9), "here").await?;
                 tx.commit().await?;
-                Err(Stop::snooze(std::time::Duration::from_secs(60), "halfway"))
+                Err(Stop::snooze(Duration::from_secs(60), "halfway"))
             }
             name => Done::with(serde_json::json!({ "said": format!("hello {name}") })),
         }
@@ -119,6 +120,22 @@ impl Door {
         Self { db, team, key, clock, state, stop, address, served, client: client() }
     }
 
+    /// A door with few connections, all of them in the test's hands: what comes in waits until they are let go.
+    pub async fn open_and_hold(connections: u32) -> (Self, Vec<PoolConnection<Postgres>>) {
+        let few = |pool: PgPool| {
+            let size = PoolSize { connections, acquire_timeout: Duration::from_secs(60) };
+            db::guarded_pool((*pool.connect_options()).clone(), size)
+        };
+        let door = Self::open_with(few, Bounds::default()).await;
+        // The key is known from now on, so that nobody needs a connection to come in.
+        assert_eq!(door.get("/v1/jobs/nonsense").await.status(), 404);
+        let mut held = Vec::new();
+        for _ in 0..connections {
+            held.push(door.state.pool.acquire().await.expect("a connection"));
+        }
+        (door, held)
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(&self.key)
     }
@@ -171,6 +188,16 @@ pub async fn key(db: &TestDb, team: TeamId, scopes: &[Scope], ends: Option<DateT
     let mut conn = pool.acquire().await.expect("a connection");
     let made = keys::create(&mut conn, team, "test", scopes, ends, &SystemRandom).await.expect("a key");
     (made.text.expose_secret().to_owned(), made.key_id)
+}
+
+/// Looks until it is so.
+pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    let looking = async {
+        while !so().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("never came true: {what}"));
 }
 
 pub fn client() -> Client {

@@ -1,7 +1,5 @@
 //! Put a job in, look at it, cancel it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use longshore::{tenancy::keys::Scope, workers::ids::JobId};
@@ -9,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use super::door::{self, Door, problem, registry};
+use super::door::{self, Door, problem, registry, until};
 use crate::support::{Stepper, services};
 
 fn greet(name: &str) -> Value {
@@ -272,61 +270,52 @@ impl Door {
 
 #[tokio::test]
 async fn a_key_held_by_an_open_transaction_fails_only_its_own_caller() {
-    let door = Door::open().await;
-    let keyed = |key: &str| {
-        let mut body = greet("Ada");
-        body["idempotency_key"] = json!(key);
-        body
-    };
+    let (door, connections) = Door::open_and_hold(2).await;
+    let mut keyed = greet("Ada");
+    keyed["idempotency_key"] = json!("held");
     let mut holder = door.db.admin.acquire().await.expect("a connection");
     sqlx::raw_sql("begin").execute(&mut *holder).await.expect("a transaction");
-    for key in ["held 0", "held 1", "held 2"] {
-        let job = sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', $2)").bind(door.team.0).bind(key);
-        job.execute(&mut *holder).await.expect("a job in an open transaction");
-    }
-    // Two statements wait for keys; what comes then boards the next one together, a held key among them.
-    let first = join_all(["held 0", "held 1"].map(|key| door.status_of(keyed(key))));
+    let job = sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', 'held')").bind(door.team.0);
+    job.execute(&mut *holder).await.expect("a job in an open transaction");
+    // Two statements wait for connections; what comes then boards the next one together, the held key among it.
+    let first = join_all((0..2).map(|_| door.status_of(greet("First"))));
+    let names: Vec<String> = (0..20).map(|n| format!("n{n}")).collect();
     let then = async {
-        until_waiting(&door, 2).await;
-        let names: Vec<String> = (0..20).map(|n| format!("n{n}")).collect();
-        let held = keyed("held 2");
-        tokio::join!(join_all(names.iter().map(|name| door.status_of(greet(name)))), door.post("/v1/jobs", &held))
+        until("two statements are under way", async || door.state.requests_in_hand() == 2).await;
+        let others = join_all(names.iter().map(|name| door.status_of(greet(name))));
+        let go = async {
+            until("the others wait", async || door.state.jobs_waiting() == 21).await;
+            drop(connections);
+        };
+        tokio::join!(others, door.post("/v1/jobs", &keyed), go)
     };
-    let (first, (others, held)) = tokio::join!(first, then);
-    assert_eq!(first, [409, 409]);
+    let (first, (others, held, ())) = tokio::join!(first, then);
     problem(held, 409, "key_in_use").await;
-    assert!(others.iter().all(|status| *status == 202), "{others:?}");
+    assert!(first.iter().chain(&others).all(|status| *status == 202), "{others:?}");
     sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
-    assert_eq!(door.status_of(keyed("held 0")).await, 202, "the key was never used, so it is free");
+    assert_eq!(door.status_of(keyed).await, 202, "the key was never used, so it is free");
 }
 
 #[tokio::test]
 async fn callers_that_hang_up_spoil_nothing_for_those_behind_them() {
-    let door = Door::open().await;
-    let mut holder = door.db.admin.acquire().await.expect("a connection");
-    sqlx::raw_sql("begin").execute(&mut *holder).await.expect("a transaction");
+    let (door, connections) = Door::open_and_hold(2).await;
     let mut leavers = Vec::new();
-    for key in ["held 0", "held 1"] {
-        let job = sqlx::query("select queue.enqueue($1, 'greet', '{\"name\": \"Ada\"}', $2)").bind(door.team.0).bind(key);
-        job.execute(&mut *holder).await.expect("a job in an open transaction");
-        let body = json!({ "kind": "greet", "payload": { "name": "Ada" }, "idempotency_key": key }).to_string();
+    for _ in 0..2 {
         let mut stream = tokio::net::TcpStream::connect(door.address).await.expect("a connection");
-        stream.write_all(raw_post(&door.key, &body).as_bytes()).await.expect("bytes sent");
+        stream.write_all(raw_post(&door.key, &greet("Ada").to_string()).as_bytes()).await.expect("bytes sent");
         leavers.push(stream);
     }
-    // Their statements wait for the keys, others wait behind them; then they hang up, and the keys come free.
-    until_waiting(&door, 2).await;
+    until("two statements are under way", async || door.state.requests_in_hand() == 2).await;
     let hang_up = async {
         until("the others wait", async || door.state.jobs_waiting() == 20).await;
         drop(leavers);
-        for _ in 0..20 {
-            door.get("/livez").await;
-        }
-        sqlx::raw_sql("rollback").execute(&mut *holder).await.expect("a rollback");
+        until("the two are gone", async || door.state.requests_in_hand() == 20).await;
+        drop(connections);
     };
     let (behind, ()) = tokio::join!(join_all((0..20).map(|_| door.status_of(greet("Bob")))), hang_up);
     assert!(behind.iter().all(|status| *status == 202), "{behind:?}");
     until_quiet(&door).await;
+    assert_eq!(door.accepted().await, 22, "who hangs up without an answer has asked all the same");
 }
 
 fn raw_post(key: &str, body: &str) -> String {
@@ -335,23 +324,6 @@ fn raw_post(key: &str, body: &str) -> String {
         "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     )
-}
-
-/// Waits until that many statements wait for somebody's lock.
-async fn until_waiting(door: &Door, statements: i64) {
-    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    let count = async || sqlx::query_scalar::<_, i64>(waiting).fetch_one(&door.db.admin).await.expect("a count");
-    until("statements wait for a lock", async || count().await >= statements).await;
-}
-
-/// Looks until it is so.
-async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !so().await {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("never came true: {what}"));
 }
 
 impl Door {

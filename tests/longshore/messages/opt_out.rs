@@ -63,6 +63,27 @@ async fn an_opt_out_that_is_being_committed_holds_the_send_until_it_is() {
     assert_eq!(world.taken(&phone), 0);
 }
 
+#[tokio::test]
+async fn a_message_that_is_planned_while_an_opt_out_is_being_committed_waits_for_it_too() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let (campaign, (lead, phone)) = (world.campaign().await, world.lead().await);
+    world.enroll(campaign, lead).await;
+    let mut tx = db::begin_as(&world.as_api, world.team).await.expect("a transaction");
+    let stopped = suppress(&mut tx, world.team, &phone, Reason::OptOut, "test").await.expect("an opt-out");
+    assert_eq!(stopped.messages, 0);
+    // Too late for the opt-out to see it: only the lead's row can hold it.
+    let message_id = world.plan(campaign, lead, &phone).await;
+    worker.enqueue(world.team, &SendSms { message_id }).await;
+    let committing = async {
+        world.until("the send to wait for the opt-out", async || waiting(&world).await).await;
+        tx.commit().await.expect("a commit");
+    };
+    tokio::join!(worker.next("messages"), committing);
+    assert_eq!(world.decisions(message_id).await, ["suppress suppressed_opt_out"]);
+    assert_eq!(world.taken(&phone), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn behind_an_opt_out_that_was_answered_no_message_is_marked_however_they_race() {
     let world = World::new().await;

@@ -19,7 +19,7 @@ pub const INSTALL: &str = "apt-get install -y --no-install-recommends prometheus
 pub struct Prometheus {
     addr: SocketAddr,
     guard: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Prometheus {
@@ -27,12 +27,12 @@ impl Prometheus {
     pub async fn start(program: &Path, targets: &[SocketAddr]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/alerts.yml");
-        let list = targets.iter().map(|target| format!("'{target}'")).collect::<Vec<_>>().join(", ");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\nrule_files: ['{rules}']\n\
-             scrape_configs: [{{job_name: longshore, static_configs: [{{targets: [{list}]}}]}}]\n"
+             scrape_configs: [{{job_name: longshore, file_sd_configs: [{{files: [targets.json], refresh_interval: 1s}}]}}]\n"
         );
         std::fs::write(folder.path().join("prometheus.yml"), config).expect("a configuration");
+        write_targets(folder.path(), targets);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a free port").port();
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         // The shell ends the server when our end of its standard input closes, however we end.
@@ -46,9 +46,14 @@ impl Prometheus {
             .stdin(Stdio::piped())
             .spawn()
             .expect("a Prometheus");
-        let server = Self { addr, guard, _folder: folder };
+        let server = Self { addr, guard, folder };
         server.until("it is ready", async || http::get(addr, "/-/ready").await.is_ok_and(|(status, _)| status == 200)).await;
         server
+    }
+
+    /// Scrapes these from now on.
+    pub fn retarget(&self, targets: &[SocketAddr]) {
+        write_targets(self.folder.path(), targets);
     }
 
     /// The series that `expression` gives now.
@@ -78,6 +83,14 @@ impl Prometheus {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+fn write_targets(folder: &Path, targets: &[SocketAddr]) {
+    let targets: Vec<_> = targets.iter().map(SocketAddr::to_string).collect();
+    let list = serde_json::json!([{ "targets": targets }]).to_string();
+    // Whole or not at all: the server may look at any moment.
+    std::fs::write(folder.join("targets.new"), list).expect("targets");
+    std::fs::rename(folder.join("targets.new"), folder.join("targets.json")).expect("targets");
 }
 
 impl Drop for Prometheus {

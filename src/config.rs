@@ -142,8 +142,6 @@ pub struct Scheduler {
     /// How often it looks.
     #[serde(rename = "tick_seconds", deserialize_with = "seconds")]
     pub tick: Duration,
-    /// Jobs handled by one statement at most.
-    pub batch: i32,
 }
 
 /// `[api]`
@@ -155,8 +153,6 @@ pub struct Api {
     /// Where vendors reach it.
     #[serde(default)]
     pub public_url: Option<String>,
-    /// The largest file.
-    pub upload_limit_bytes: u64,
 }
 
 /// `[admin]`

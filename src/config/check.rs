@@ -28,8 +28,6 @@ impl Config {
         within("worker.grace_seconds", self.worker.grace.as_secs(), &(0..=3600), problem);
         within("worker.poll_milliseconds", self.worker.poll.as_millis(), &(10..=60_000), problem);
         within("worker.slots", self.worker.slots, &(1..=10_000), problem);
-        within("scheduler.batch", self.scheduler.batch, &(1..=100_000), problem);
-        within("api.upload_limit_bytes", self.api.upload_limit_bytes, &(1024..=1 << 40), problem);
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
         let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);

@@ -77,7 +77,7 @@ pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
                 Ok(Some(_)) => telemetry::tick(true),
                 Ok(None) => {}
                 // Its kind or payload is refused by now: it must not hold up the others, nor come back every second.
-                Err(error) if error.as_database_error().is_some() => {
+                Err(error) if is_refused(&error) => {
                     error!(team.id = %schedule.team, schedule = name, "the schedule can't be fired and is paused: {error}");
                     schedules::hold(&mut conn, schedule.team, name, None).await?;
                 }
@@ -90,6 +90,11 @@ pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
         }
     }
     Ok(due.len())
+}
+
+/// The queue itself says no (docs/SQL.md). Whatever else a database answers, a restart above all, may be over in a second.
+fn is_refused(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("LS"))
 }
 
 #[cfg(test)]

@@ -78,3 +78,22 @@ async fn a_schedule_that_cannot_fire_is_paused_and_holds_up_no_other() {
         .expect("the schedule");
     assert!(paused);
 }
+
+#[tokio::test]
+async fn a_database_in_trouble_pauses_no_schedule() {
+    let fleet = Fleet::new().await;
+    put(&fleet, fleet.team, "sound", "run_once", "0 seconds").await;
+    sqlx::raw_sql(
+        "create function public.no_room() returns trigger language plpgsql as
+           $$ begin raise 'no space left on device' using errcode = '53100'; end $$;
+         create trigger no_room before insert on queue.ticks for each row execute function public.no_room()",
+    )
+    .execute(&fleet.db.admin)
+    .await
+    .expect("a full disk");
+    let pool = fleet.db.pool("scheduler");
+    due::fire_due(&pool).await.expect_err("what the database said");
+    sqlx::raw_sql("drop trigger no_room on queue.ticks").execute(&fleet.db.admin).await.expect("room again");
+    due::fire_due(&pool).await.expect("a look at what is due");
+    assert_eq!(ticks(&fleet, "sound").await, (1, 1));
+}

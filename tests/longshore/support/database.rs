@@ -18,6 +18,8 @@ use longshore::{
 };
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 
+use super::Proxy;
+
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 static TEMPLATE: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -84,6 +86,16 @@ impl TestDb {
     /// The address as the superuser.
     pub fn admin_url(&self) -> String {
         self.url_as("postgres")
+    }
+
+    /// The address as the superuser, by way of `proxy`.
+    pub fn admin_url_through(&self, proxy: &Proxy) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{}", proxy.port, self.name)
+    }
+
+    /// A way to this database on which answers can be held or lost.
+    pub async fn proxy(&self) -> Proxy {
+        Proxy::before(self.port).await
     }
 
     /// A guarded pool as a role of the house.

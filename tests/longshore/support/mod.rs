@@ -8,11 +8,13 @@ pub mod http;
 pub mod kinds;
 pub mod programs;
 pub mod prometheus;
+pub mod proxy;
 pub mod seaweed;
 pub mod services;
 pub mod stepper;
 
 pub use database::TestDb;
 pub use fleet::Fleet;
+pub use proxy::Proxy;
 pub use services::services;
 pub use stepper::Stepper;

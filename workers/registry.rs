@@ -1,6 +1,11 @@
 //! The list of kinds a build knows, with their types erased: what claims, HTTP, SQL and the command line read.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::Pin,
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -71,7 +76,8 @@ impl Kind {
     /// The form in which `queue.register` takes a kind.
     pub fn announcement(&self) -> Value {
         let properties = self.schema["properties"].as_object().cloned().unwrap_or_default();
-        let fields: Map<String, Value> = properties.iter().map(|(name, schema)| (name.clone(), json_types(schema))).collect();
+        let fields: Map<String, Value> =
+            properties.iter().map(|(name, schema)| (name.clone(), json!(json_types(&self.schema, schema)))).collect();
         json!({
             "kind": self.name,
             "queue": self.queue,
@@ -105,18 +111,26 @@ fn parse<J: Job>(payload: Value) -> Result<J, Invalid> {
     Ok(job)
 }
 
-/// The JSON types a field may have, as `jsonb_typeof` names them; all of them where the schema does not say.
-fn json_types(schema: &Value) -> Value {
+/// The JSON types a field may have, as `jsonb_typeof` names them; all of them where the schema does not say. `root` is the
+/// schema of the whole payload, where `$ref` points into.
+fn json_types(root: &Value, schema: &Value) -> BTreeSet<&'static str> {
+    let of = |schema: &Value| json_types(root, schema);
     let named = |name: &str| match name {
-        "integer" => "number".to_owned(),
-        other => other.to_owned(),
+        "integer" => Some("number"),
+        other => JSON_TYPES.into_iter().find(|known| *known == other),
     };
-    match &schema["type"] {
-        Value::String(one) => json!([named(one)]),
-        Value::Array(many) => many.iter().filter_map(Value::as_str).map(named).collect(),
-        _ => json!(["string", "number", "boolean", "object", "array", "null"]),
+    let pointed_at = schema["$ref"].as_str().and_then(|place| root.pointer(place.strip_prefix('#')?));
+    let choices = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array());
+    match (&schema["type"], pointed_at, choices) {
+        (Value::String(one), ..) => named(one).into_iter().collect(),
+        (Value::Array(many), ..) => many.iter().filter_map(Value::as_str).filter_map(named).collect(),
+        (_, Some(definition), _) => of(definition),
+        (.., Some(choices)) => choices.iter().flat_map(of).collect(),
+        _ => JSON_TYPES.into(),
     }
 }
+
+const JSON_TYPES: [&str; 6] = ["string", "number", "boolean", "object", "array", "null"];
 
 /// Every kind a build knows.
 #[derive(Default)]
@@ -175,5 +189,53 @@ impl Registry {
     /// What `queue.register` takes.
     pub fn announcement(&self) -> Value {
         self.iter().map(Kind::announcement).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::job::Done;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Id(i64);
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    enum Size {
+        Small,
+        Exactly(i64),
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        id: Id,
+        maybe: Option<Id>,
+        names: Vec<String>,
+        size: Size,
+        anything: Value,
+    }
+
+    impl Job for Sample {
+        const KIND: &'static str = "sample";
+        const QUEUE: &'static str = "samples";
+
+        async fn run(&self, _: &Ctx) -> Outcome {
+            Ok(Done::NOTHING)
+        }
+    }
+
+    #[test]
+    fn a_kind_announces_which_json_types_each_field_may_have() {
+        let fields = &Kind::of::<Sample>().announcement()["fields"];
+        let types = |name: &str| fields[name].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(types("id"), ["number"]);
+        assert_eq!(types("maybe"), ["null", "number"]);
+        assert_eq!(types("names"), ["array"]);
+        assert_eq!(types("size"), ["object", "string"]);
+        assert_eq!(types("anything").len(), 6);
     }
 }

@@ -39,7 +39,8 @@ fn guarded_pool(url: &str) -> PgPool {
 /// Drops a `begin` whose BEGIN is with the server and not answered yet.
 #[expect(clippy::disallowed_methods, reason = "this is what the lint is there to prevent")]
 async fn drop_a_begin_under_way(pool: &PgPool, proxy: &Proxy) {
-    proxy.hold("BEGIN");
+    // The statement as it goes over the wire, not the word in the guard's own comment.
+    proxy.hold("BEGIN\0");
     tokio::select! {
         _ = pool.begin() => panic!("a transaction began whose BEGIN was not answered"),
         () = proxy.held() => {}

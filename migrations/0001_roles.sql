@@ -71,6 +71,25 @@ begin
 end $$;
 grant execute on function longshore.migrations() to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
 
+-- Which functions of migrations/functions are in force: their edition and digest, as the build signed that put them there.
+create table longshore._functions (
+  only_row boolean primary key default true check (only_row),
+  edition integer not null,
+  digest text not null,
+  signed_at timestamptz not null default now()
+);
+create function longshore.functions(out edition integer, out digest text)
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select coalesce(max(f.edition), 0), coalesce(max(f.digest), '') from longshore._functions f
+$$;
+grant execute on function longshore.functions() to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
+create function longshore.sign_functions(edition integer, digest text) returns void
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  insert into longshore._functions (edition, digest) values ($1, $2)
+  on conflict (only_row) do update set edition = excluded.edition, digest = excluded.digest, signed_at = now()
+$$;
+grant execute on function longshore.sign_functions(integer, text) to longshore_migrator;
+
 -- Gives a table that holds a team's data its policies: the team sees its own rows, the engine, operators and
 -- auditors see all. `team_access` is what a tenant statement may do (for example 'select, insert'); '' is nothing.
 create procedure longshore.protect(target regclass, team_access text)

@@ -1,7 +1,7 @@
 //! The roles of the one binary: `api`, `worker`, `scheduler`. Each starts its logs, metrics, pools and admin server, says
 //! on standard output where it can be reached, works until it is told to stop, and ends in good order.
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use longshore_workers::{
@@ -17,7 +17,7 @@ use sqlx::{
     Connection as _, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgSslMode},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, process::Command};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -28,7 +28,9 @@ use crate::{
     config::Config,
     queue::{
         lease::Times,
-        promoter, reaper,
+        promoter,
+        quarantine::Quarantine,
+        reaper,
         worker::{Options, Worker},
     },
     scheduler,
@@ -76,10 +78,14 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     served.unwrap_or(Ok(())).context("serving the API")
 }
 
-/// Runs a worker until it is told to stop. `queues` overrides the configured ones when any is named.
-pub async fn worker(mut config: Config, queues: Vec<String>) -> anyhow::Result<()> {
+/// Runs a worker until it is told to stop. `queues` overrides the configured ones when any is named. `suspects`: it is a
+/// cell of another worker's quarantine, under this boot id, and ends with it.
+pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uuid>) -> anyhow::Result<()> {
     if !queues.is_empty() {
         config.worker.queues = queues;
+    }
+    if suspects.is_some() {
+        config.admin.bind = SocketAddr::from(([127, 0, 0, 1], 0));
     }
     let role = Role::start("worker", config)?;
     let known = role.registry.queues();
@@ -101,10 +107,37 @@ pub async fn worker(mut config: Config, queues: Vec<String>) -> anyhow::Result<(
     let pools = vec![("engine", engine.clone()), ("handlers", handlers)];
     let ways = json!({ "queues": queues });
     role.ready(role.turning(), engine.clone(), Some(services.objects.clone()), pools, ways).await?;
-    tokio::spawn(promoter::run(engine.clone(), Duration::from_millis(500), role.random.clone(), stop.clone()));
-    tokio::spawn(reaper::run(engine.clone(), role.config.worker.lease / 3, role.random.clone(), stop.clone()));
-
     let settings = &role.config.worker;
+    if suspects.is_some() {
+        let shutdown = role.shutdown.clone();
+        std::thread::spawn(move || {
+            // It ends with whoever holds the other end.
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            shutdown.request();
+        });
+    } else {
+        tokio::spawn(promoter::run(engine.clone(), Duration::from_millis(500), role.random.clone(), stop.clone()));
+        tokio::spawn(reaper::run(engine.clone(), settings.lease / 3, role.random.clone(), stop.clone()));
+        // On Linux this stands for the build that runs, also when its file was replaced.
+        let itself = Path::new("/proc/self/exe");
+        let program = if itself.exists() { itself.to_owned() } else { std::env::current_exe()? };
+        let quarantine = Quarantine {
+            pool: engine.clone(),
+            kinds: queues.iter().flat_map(|queue| role.registry.names_in(queue)).collect(),
+            queues: queues.clone(),
+            every: Duration::from_secs(1),
+            random: role.random.clone(),
+            cell: Arc::new(move |boot| {
+                // The same command line: the same configuration.
+                let mut cell = Command::new(&program);
+                cell.args(std::env::args_os().skip(1)).arg("--suspects").arg(boot.to_string());
+                cell
+            }),
+            grace: settings.grace + Duration::from_secs(15),
+        };
+        tokio::spawn(quarantine.run(stop.clone()));
+    }
+
     let worker = Worker {
         registry: role.registry.clone(),
         services,
@@ -113,6 +146,8 @@ pub async fn worker(mut config: Config, queues: Vec<String>) -> anyhow::Result<(
         options: Options {
             queues,
             slots: settings.slots as usize,
+            suspects: suspects.map(|boot| (boot, Duration::from_secs(3))),
+            listen: !database.pgbouncer,
             times: Times { ttl: settings.lease, beat: settings.beat },
             poll: settings.poll,
             grace: settings.grace,
@@ -200,7 +235,7 @@ impl Role {
         let wanted = self.config.database.pools;
         let (wanted, allowed) = (
             match self.name {
-                "worker" => wanted.engine + wanted.handlers + 1,
+                "worker" => wanted.engine + wanted.handlers + 2,
                 "api" => wanted.api,
                 _ => wanted.engine,
             },

@@ -1,6 +1,8 @@
 //! `longshore queues`: how deep they are, and the pause.
 
-use clap::Subcommand;
+use std::fmt;
+
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
@@ -8,49 +10,83 @@ use super::{
     output::{Column, Table, printable, span},
     problem::{Exit, Problem},
 };
-use crate::store::queues::{self, Queue};
+use crate::store::queues::{self, Queue, Scope};
 
 /// What may be asked of queues.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Lists queues with their depths, as the scheduler measured them last
     List,
-    /// Stops claiming from a queue in every process at once; what runs goes on
+    /// Stops claiming from a queue, of a team, of a kind, or where they meet, in every process at once; what runs goes on
     Pause {
-        /// Its name
-        queue: String,
+        #[command(flatten)]
+        what: What,
         /// Why, for whoever finds it paused
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Lets claiming from a queue go on
+    /// Takes back a pause: the same words that set it
     Resume {
-        /// Its name
-        queue: String,
+        #[command(flatten)]
+        what: What,
     },
+}
+
+/// What a pause takes hold of.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub struct What {
+    /// The queue; every queue if not said
+    queue: Option<String>,
+    /// Only this team's jobs (name or id)
+    #[arg(long)]
+    team: Option<String>,
+    /// Only jobs of this kind
+    #[arg(long)]
+    kind: Option<String>,
 }
 
 /// Runs `longshore queues …`.
 pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
-    let mut tx = db.begin().await?;
-    let (queue, found, paused) = match &command {
+    let (what, reason, pause) = match &command {
         Command::List => {
-            let all = queues::list(&mut tx).await?;
+            let all = queues::list(&mut *db.begin().await?).await?;
             return list(&all, env);
         }
-        Command::Pause { queue, reason } => (queue, queues::pause(&mut tx, queue, &env.actor, reason.as_deref()).await?, true),
-        Command::Resume { queue } => (queue, queues::resume(&mut tx, queue).await?, false),
+        Command::Pause { what, reason } => (what, reason.as_deref(), true),
+        Command::Resume { what } => (what, None, false),
     };
+    let team = db.team_if_named(what.team.as_deref()).await?;
+    let scope = Scope { queue: what.queue.as_deref(), team, kind: what.kind.as_deref() };
+    let mut tx = db.begin().await?;
+    let found = match pause {
+        true => queues::pause(&mut tx, scope, &env.actor, reason).await?,
+        false => queues::resume(&mut tx, scope).await?,
+    };
+    let named = what.to_string();
     if !found {
-        return Err(Problem::new(Exit::NothingMatched, "there is no such queue")
-            .value(queue)
-            .remedy("longshore queues list shows them"));
+        let (problem, remedy) = match pause {
+            true => ("there is no such queue or kind", "longshore queues list and longshore kinds show them"),
+            false => {
+                ("nothing is paused by these words", "longshore queues list shows what is; resume it by the words that paused it")
+            }
+        };
+        return Err(Problem::new(Exit::NothingMatched, problem).value(&named).remedy(remedy));
     }
     tx.commit().await?;
-    let words = if paused { "paused; what runs goes on, nothing new is claimed" } else { "claiming goes on" };
-    env.out.told(&json!({ "queue": queue, "paused": paused }), &format!("{queue}: {words}"))?;
+    let words = if pause { "paused; what runs goes on, nothing new is claimed" } else { "claiming goes on" };
+    let told = json!({ "queue": scope.queue, "team_id": scope.team, "kind": scope.kind, "paused": pause });
+    env.out.told(&told, &format!("{named}: {words}"))?;
     Ok(Exit::Done)
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("", &self.queue), ("team ", &self.team), ("kind ", &self.kind)];
+        let named: Vec<_> = parts.iter().filter_map(|(word, name)| Some(format!("{word}{}", name.as_ref()?))).collect();
+        f.write_str(&named.join(", "))
+    }
 }
 
 fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
@@ -62,6 +98,7 @@ fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
         Column::Flexible("QUEUE"),
         Column::Number("READY"),
         Column::Text("OLDEST"),
+        Column::Number("BLOCKED"),
         Column::Number("SCHEDULED"),
         Column::Number("PARKED"),
         Column::Number("RUNNING"),
@@ -75,6 +112,7 @@ fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
             queue.name.clone(),
             count(queue.ready),
             env.out.time_or_dash(queue.oldest_ready_at),
+            count(queue.blocked),
             count(queue.scheduled),
             count(queue.parked),
             count(queue.running),

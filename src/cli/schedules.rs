@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{
     arguments,
     env::Env,
-    output::{Column, Table},
+    output::{Column, Table, printable},
     problem::{Exit, Problem},
 };
 use crate::{
@@ -65,6 +65,9 @@ pub struct Put {
     /// What becomes of ticks that nobody was there to fire
     #[arg(long, value_enum, default_value = "run-once")]
     missed: Missed,
+    /// With --missed catch-up: so many of the newest are made up for, the rest are skipped
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(i32).range(1..=10_000))]
+    catch_up_most: i32,
 }
 
 /// What becomes of ticks that nobody was there to fire.
@@ -132,6 +135,11 @@ async fn list(team: Option<&str>, env: &Env) -> Result<Exit, Problem> {
     } else {
         env.out.table(&table)?;
     }
+    for one in &all {
+        if let (Some(_), Some(reason)) = (one.paused_at, &one.paused_reason) {
+            env.out.say(&printable(&format!("{} is paused: {reason}", one.name)));
+        }
+    }
     Ok(Exit::Done)
 }
 
@@ -151,6 +159,7 @@ async fn put(wanted: &Put, env: &Env) -> Result<Exit, Problem> {
         cron: &wanted.cron,
         time_zone: &wanted.zone,
         missed: wanted.missed.stored(),
+        catch_up_most: wanted.catch_up_most,
         next_due_at,
     };
     schedules::put(&mut tx, team, &schedule).await.map_err(|error| name_problem(error, &wanted.name))?;
@@ -171,7 +180,11 @@ async fn hold(named: &Named, pause: bool, env: &Env) -> Result<Exit, Problem> {
     };
     let (cron, zone) = schedules::pattern(&mut tx, team, &named.name).await?.ok_or_else(missing)?;
     let next = if pause { None } else { Some(next_tick(&cron, &zone, env.out.now()).map_err(wrong_pattern)?) };
-    if !schedules::hold(&mut tx, team, &named.name, next).await? {
+    let found = match next {
+        None => schedules::hold(&mut tx, team, &named.name, None).await?,
+        Some(next) => schedules::go_on(&mut tx, team, &named.name, next).await?,
+    };
+    if !found {
         return Err(missing());
     }
     tx.commit().await?;

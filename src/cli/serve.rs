@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     env::Env,
@@ -44,6 +45,9 @@ pub struct Worker {
     /// Jobs at once; worker.slots if not said
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     slots: Option<u32>,
+    /// Runs jobs that are suspected of killing processes, alone, until standard input ends: what a worker starts for them
+    #[arg(long, hide = true, value_name = "BOOT")]
+    suspects: Option<Uuid>,
 }
 
 /// Runs one of the roles until it is told to stop.
@@ -56,7 +60,7 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
             let mut config = env.config()?;
             config.worker.slots = wanted.slots.unwrap_or(config.worker.slots);
             let queues = queues(&wanted.queues, &config)?;
-            serve::worker(config, queues).await
+            serve::worker(config, queues, wanted.suspects).await
         }
     };
     ended.map(|()| Exit::Done).map_err(from_role)

@@ -1,4 +1,4 @@
-//! Claims jobs of one queue whenever slots are free, and hands them on with the slot they will occupy.
+//! Claims jobs whenever slots are free, and hands them on with the slot they will occupy.
 
 use std::{
     sync::Arc,
@@ -13,10 +13,14 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{
+    bell::Bell,
     execute::Claimed,
     running::{Running, Switch},
 };
-use crate::{store::jobs, telemetry};
+use crate::{
+    store::{jobs, processes},
+    telemetry,
+};
 
 /// A claimed job with the slot it occupies and its off switch.
 #[derive(Debug)]
@@ -29,20 +33,43 @@ pub struct Ticket {
     pub slot: OwnedSemaphorePermit,
 }
 
-/// Claims from one queue for one incarnation.
+/// Where a claimer takes its jobs from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The ready jobs of a queue, team by team.
+    Queue(String),
+    /// Jobs of these queues that are suspected of killing processes.
+    Suspects(Vec<String>),
+}
+
+impl Source {
+    /// Its name in logs and metrics.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Queue(queue) => queue,
+            Self::Suspects(_) => "suspects",
+        }
+    }
+}
+
+/// Claims from one source for one incarnation.
 pub struct Claimer {
     /// Connections of the engine.
     pub pool: PgPool,
     /// The incarnation.
     pub boot: Uuid,
-    /// The queue.
-    pub queue: String,
+    /// Where it claims.
+    pub source: Source,
     /// Stored names of the kinds this build knows there; others are left alone.
     pub kinds: Vec<String>,
-    /// The queue's slots in this process.
+    /// The source's slots in this process.
     pub slots: Arc<Semaphore>,
-    /// How long an idle queue is left alone, before jitter.
+    /// How long an idle source is left alone, before jitter.
     pub poll: Duration,
+    /// Claiming ends when nothing was there for so long.
+    pub linger: Option<Duration>,
+    /// Rings when an idle queue gets work.
+    pub bell: Option<Bell>,
     /// Jitter.
     pub random: Arc<dyn Random>,
     /// Jobs in our hands.
@@ -51,15 +78,22 @@ pub struct Claimer {
     pub claiming: Arc<RwLock<()>>,
 }
 
+/// A queue that was busy for so long has no sleeper any more. Until then a notice too many costs less than its coming and
+/// going would.
+const AWAKE: Duration = Duration::from_millis(100);
+
 impl Claimer {
     /// Claims until `stop`; then the receiver of `out` sees the end. Returns early when the incarnation is dead to the
     /// fleet; the heartbeat says so too.
     pub async fn run(self, out: mpsc::Sender<Ticket>, stop: CancellationToken) {
+        let name = self.source.name().to_owned();
         let mut after = Uuid::nil();
         let mut failures = 0;
         let slots = self.slots.available_permits();
+        let mut sleeper = Sleeper::default();
+        let mut last_work = Instant::now();
         while !stop.is_cancelled() {
-            let Some(mut free) = self.free_slots(&stop).await else { return };
+            let Some(mut free) = self.free_slots(&mut sleeper, &stop).await else { return };
             // Not inside a select: a claim that is dropped may have happened.
             let asked = Instant::now();
             let claimed = {
@@ -72,26 +106,33 @@ impl Claimer {
                 })
             };
             match claimed {
+                Ok(jobs) if jobs.is_empty() => {
+                    failures = 0;
+                    telemetry::claim(&name, asked.elapsed(), 0);
+                    telemetry::worker_slots(&name, slots.saturating_sub(free.num_permits()), slots);
+                    drop(free);
+                    after = Uuid::nil();
+                    if self.linger.is_some_and(|linger| last_work.elapsed() >= linger) {
+                        return;
+                    }
+                    self.rest(&mut sleeper, &stop).await;
+                }
                 Ok(jobs) => {
                     failures = 0;
-                    telemetry::claim(&self.queue, asked.elapsed(), jobs.len());
-                    telemetry::worker_slots(&self.queue, (slots + jobs.len()).saturating_sub(free.num_permits()), slots);
-                    let idle = jobs.is_empty();
+                    last_work = Instant::now();
+                    telemetry::claim(&name, asked.elapsed(), jobs.len());
+                    telemetry::worker_slots(&name, (slots + jobs.len()).saturating_sub(free.num_permits()), slots);
+                    self.stir(&mut sleeper).await;
                     for (switch, job) in jobs {
                         after = job.claim.team.0;
                         if job.claim.attempt == 1 {
                             let waited = job.claimed_at - job.claim.created_at;
-                            telemetry::job_waited(&self.queue, waited.to_std().unwrap_or_default());
+                            telemetry::job_waited(&name, waited.to_std().unwrap_or_default());
                         }
                         let Some(slot) = free.split(1) else { break };
                         if out.send(Ticket { job, switch, slot }).await.is_err() {
                             return;
                         }
-                    }
-                    drop(free);
-                    if idle {
-                        after = Uuid::nil();
-                        self.wait(self.poll.mul_f64(0.75 + 0.5 * self.random.unit()), &stop).await;
                     }
                 }
                 Err(error) if is_dead_to_the_fleet(&error) => return,
@@ -99,7 +140,7 @@ impl Claimer {
                     drop(free);
                     failures += 1;
                     if failures == 1 {
-                        warn!(queue = self.queue, "could not claim, trying again: {error}");
+                        warn!(queue = name, "could not claim, trying again: {error}");
                     }
                     self.wait(Duration::from_millis(100 * (1 << failures.min(5))).mul_f64(0.5 + self.random.unit()), &stop).await;
                     self.hand_back_unanswered().await;
@@ -108,11 +149,18 @@ impl Claimer {
         }
     }
 
-    /// All free slots of the queue, at least one.
-    async fn free_slots(&self, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
-        let mut free = tokio::select! {
-            () = stop.cancelled() => return None,
-            slot = self.slots.clone().acquire_owned() => slot.ok()?,
+    /// All free slots, at least one.
+    async fn free_slots(&self, sleeper: &mut Sleeper, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+        let mut free = match self.slots.clone().try_acquire_owned() {
+            Ok(slot) => slot,
+            Err(_) => {
+                // Every slot is busy: a notice would wake nobody who could work.
+                self.say(sleeper, false).await;
+                tokio::select! {
+                    () = stop.cancelled() => return None,
+                    slot = self.slots.clone().acquire_owned() => slot.ok()?,
+                }
+            }
         };
         let more = u32::try_from(self.slots.available_permits()).unwrap_or(0);
         if more > 0
@@ -123,10 +171,59 @@ impl Claimer {
         Some(free)
     }
 
+    /// Nothing is there: sleeps until the bell rings or the poll is due. Before its first sleep it says so and looks once
+    /// more: what was enqueued before anybody knew of the sleeper notified nobody.
+    async fn rest(&self, sleeper: &mut Sleeper, stop: &CancellationToken) {
+        sleeper.busy_since = None;
+        let poll = self.poll.mul_f64(0.75 + 0.5 * self.random.unit());
+        match &self.bell {
+            Some(bell) if bell.is_heard() => {
+                if sleeper.known {
+                    tokio::select! {
+                        () = bell.rings() => {}
+                        () = self.wait(poll, stop) => {}
+                    }
+                } else {
+                    self.say(sleeper, true).await;
+                    if !sleeper.known {
+                        self.wait(poll, stop).await;
+                    }
+                }
+            }
+            _ => self.wait(poll, stop).await,
+        }
+    }
+
+    /// Work is there.
+    async fn stir(&self, sleeper: &mut Sleeper) {
+        if sleeper.known && sleeper.busy_since.get_or_insert_with(Instant::now).elapsed() > AWAKE {
+            self.say(sleeper, false).await;
+        }
+    }
+
+    /// Tells the fleet whether this queue has a sleeper here. Where that fails, the poll finds the work.
+    async fn say(&self, sleeper: &mut Sleeper, asleep: bool) {
+        let Source::Queue(queue) = &self.source else { return };
+        if sleeper.known == asleep {
+            return;
+        }
+        let said = async { processes::sleep(&mut *self.pool.acquire().await?, self.boot, queue, asleep).await };
+        if said.await.is_ok() {
+            sleeper.known = asleep;
+        }
+    }
+
     async fn claim(&self, slots: usize, after: Uuid) -> Result<Vec<Claimed>, sqlx::Error> {
         let mut conn = self.pool.acquire().await?;
-        let slots = i32::try_from(slots).unwrap_or(i32::MAX);
-        jobs::claim(&mut conn, self.boot, &self.queue, slots, after, &self.kinds).await
+        match &self.source {
+            Source::Queue(queue) => {
+                let slots = i32::try_from(slots).unwrap_or(i32::MAX);
+                jobs::claim(&mut conn, self.boot, queue, slots, after, &self.kinds).await
+            }
+            Source::Suspects(queues) => {
+                Ok(jobs::claim_suspect(&mut conn, self.boot, queues, &self.kinds).await?.into_iter().collect())
+            }
+        }
     }
 
     /// A claim may have happened although its answer never came: then its jobs have a lease and no runner, and since the
@@ -140,8 +237,8 @@ impl Claimer {
         };
         match handed_back.await {
             Ok(0) => {}
-            Ok(jobs) => warn!(queue = self.queue, jobs, "handed back jobs whose claim was never answered"),
-            Err(error) => warn!(queue = self.queue, "could not look for claims that were never answered: {error}"),
+            Ok(jobs) => warn!(queue = self.source.name(), jobs, "handed back jobs whose claim was never answered"),
+            Err(error) => warn!(queue = self.source.name(), "could not look for claims that were never answered: {error}"),
         }
     }
 
@@ -151,6 +248,13 @@ impl Claimer {
             () = tokio::time::sleep(how_long) => {}
         }
     }
+}
+
+/// What the fleet knows of a claimer's sleep.
+#[derive(Default)]
+struct Sleeper {
+    known: bool,
+    busy_since: Option<Instant>,
 }
 
 fn is_dead_to_the_fleet(error: &sqlx::Error) -> bool {

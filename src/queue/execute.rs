@@ -29,6 +29,8 @@ pub struct Claimed {
     pub claimed_at: DateTime<Utc>,
     /// Somebody cancelled it before it started.
     pub cancelled: bool,
+    /// More than its end depends on it: a limit, a batch, a chain. It is settled, not just finished.
+    pub special: bool,
 }
 
 /// How long a handler that is told to stop, or whose time is up, may take to end in order before it is dropped.

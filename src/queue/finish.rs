@@ -36,7 +36,7 @@ impl Finisher {
         let mut batch = Vec::new();
         while settled.recv_many(&mut batch, 1000).await > 0 {
             let (done, other): (Vec<_>, Vec<_>) =
-                batch.drain(..).partition(|one: &Settled| matches!(one.verdict, Verdict::Done { output: None }));
+                batch.drain(..).partition(|one: &Settled| !one.special && matches!(one.verdict, Verdict::Done { output: None }));
             self.flush(done, true).await;
             self.flush(other, false).await;
         }

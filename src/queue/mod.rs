@@ -8,11 +8,13 @@
 
 pub mod backend;
 pub mod backoff;
+pub mod bell;
 pub mod claim;
 pub mod execute;
 pub mod finish;
 pub mod lease;
 pub mod promoter;
+pub mod quarantine;
 pub mod reaper;
 pub mod running;
 pub mod settle;

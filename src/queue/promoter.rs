@@ -1,4 +1,4 @@
-//! Makes scheduled jobs ready when their time has come: from any process, each job once.
+//! Makes scheduled jobs ready when their time has come, and adds up batches: from any process, each once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,11 @@ const MOST: i32 = 2000;
 pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: CancellationToken) {
     let mut failing = false;
     while !stop.is_cancelled() {
-        let promoted = async { jobs::promote(&mut *pool.acquire().await?, MOST).await };
+        let promoted = async {
+            let mut conn = pool.acquire().await?;
+            jobs::fold_batches(&mut conn).await?;
+            jobs::promote(&mut conn, MOST).await
+        };
         match promoted.await {
             Ok(promoted) => {
                 telemetry::promoted(promoted);

@@ -1,4 +1,5 @@
-//! Hands back jobs whose process is gone, so that another may run them, or buries them at their last attempt.
+//! Hands back jobs whose process is gone, so that another may run them, or buries them at their last attempt; and lets
+//! blocked jobs go whose limit was raised.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,11 @@ const MOST: i32 = 200;
 /// Reaps about once every `every`.
 pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let reaped = async { jobs::reap(&mut *pool.acquire().await?, MOST).await };
+        let reaped = async {
+            let mut conn = pool.acquire().await?;
+            jobs::unblock(&mut conn).await?;
+            jobs::reap(&mut conn, MOST).await
+        };
         match reaped.await {
             Ok(found) if found.lost > 0 => {
                 telemetry::reaped(found.lost, found.buried);

@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use super::{
     backend,
-    claim::{Claimer, Ticket},
+    bell::Bells,
+    claim::{Claimer, Source, Ticket},
     execute::execute,
     finish::Finisher,
     lease::{Heartbeat, Times, Watchdog},
@@ -39,6 +40,11 @@ pub struct Options {
     pub queues: Vec<String>,
     /// Jobs at once, for each queue.
     pub slots: usize,
+    /// It runs the suspects of its queues, one at a time, and nothing else; and ends when there were none for so long. The
+    /// boot id is its first, so that whoever started it can tell the fleet of its death.
+    pub suspects: Option<(Uuid, Duration)>,
+    /// Whether it listens for work: not through PgBouncer.
+    pub listen: bool,
     /// The lease's times.
     pub times: Times,
     /// How long an idle queue is left alone.
@@ -73,8 +79,9 @@ enum End {
 impl Worker {
     /// Works until `stop`, then ends in good order: no new claims, running jobs get their grace, the rest is handed back.
     pub async fn run(self, stop: CancellationToken) {
+        let mut boot = self.options.suspects.map_or_else(Uuid::new_v4, |(boot, _)| boot);
         while !stop.is_cancelled() {
-            match self.incarnation(&stop).await {
+            match self.incarnation(std::mem::replace(&mut boot, Uuid::new_v4()), &stop).await {
                 Ok(End::Asked) => return,
                 Ok(End::LeaseLost) => warn!("leases lost: starting over under a new boot id"),
                 Err(error) => {
@@ -88,8 +95,7 @@ impl Worker {
         }
     }
 
-    async fn incarnation(&self, stop: &CancellationToken) -> anyhow::Result<End> {
-        let boot = Uuid::new_v4();
+    async fn incarnation(&self, boot: Uuid, stop: &CancellationToken) -> anyhow::Result<End> {
         let entered = Instant::now();
         self.enter(boot).await?;
         let running = Arc::new(Running::default());
@@ -114,24 +120,39 @@ impl Worker {
         let no_more = stop.child_token();
         let claiming = Arc::new(RwLock::new(()));
         let mut queues = JoinSet::new();
-        for queue in &self.options.queues {
-            let (hand, claimed) = mpsc::channel(self.options.slots.max(1));
+        let queue_ids = self.queue_ids(boot).await?;
+        let bells = Bells::new(queue_ids.iter().copied().flatten());
+        let sources: Vec<_> = match self.options.suspects {
+            Some(_) => vec![(Source::Suspects(self.options.queues.clone()), None)],
+            None => std::iter::zip(&self.options.queues, &queue_ids)
+                .map(|(queue, id)| (Source::Queue(queue.clone()), id.and_then(|id| bells.of(id))))
+                .collect(),
+        };
+        if self.options.listen && self.options.suspects.is_none() {
+            tokio::spawn(bells.listen(self.heartbeat.clone(), over.clone()));
+        }
+        for (source, bell) in sources {
+            let slots = if self.options.suspects.is_some() { 1 } else { self.options.slots };
+            let name = source.name().to_owned();
+            let (hand, claimed) = mpsc::channel(slots.max(1));
             let claimer = Claimer {
                 pool: self.engine.clone(),
                 boot,
-                queue: queue.clone(),
-                kinds: self.registry.names_in(queue),
-                slots: Arc::new(Semaphore::new(self.options.slots)),
+                kinds: self.kinds_of(&source),
+                source,
+                slots: Arc::new(Semaphore::new(slots)),
                 poll: self.options.poll,
+                linger: self.options.suspects.map(|(_, linger)| linger),
+                bell,
                 random: self.services.random.clone(),
                 running: running.clone(),
                 claiming: claiming.clone(),
             };
             tokio::spawn(claimer.run(hand, no_more.clone()));
-            let (queue, runner, slots) = (queue.clone(), runner.clone(), self.options.slots);
+            let runner = runner.clone();
             queues.spawn(async move {
-                if let Err(error) = backend::run(&queue, slots, claimed, runner).await {
-                    error!(queue, "the runtime of a queue ended: {error}");
+                if let Err(error) = backend::run(&name, slots, claimed, runner).await {
+                    error!(queue = name, "the runtime of a queue ended: {error}");
                 }
             });
         }
@@ -140,6 +161,11 @@ impl Worker {
         let end = tokio::select! {
             () = stop.cancelled() => End::Asked,
             () = heartbeat.lost().cancelled() => End::LeaseLost,
+            () = async { while queues.join_next().await.is_some() {} } => match self.options.suspects {
+                Some(_) => End::Asked,
+                // Claiming ends with the leases; the heartbeat only has not said so yet.
+                None => End::LeaseLost,
+            },
         };
         no_more.cancel();
         if matches!(end, End::Asked) {
@@ -158,6 +184,22 @@ impl Worker {
             self.leave(boot).await;
         }
         Ok(end)
+    }
+
+    fn kinds_of(&self, source: &Source) -> Vec<String> {
+        match source {
+            Source::Queue(queue) => self.registry.names_in(queue),
+            Source::Suspects(queues) => queues.iter().flat_map(|queue| self.registry.names_in(queue)).collect(),
+        }
+    }
+
+    async fn queue_ids(&self, boot: Uuid) -> Result<Vec<Option<i16>>, sqlx::Error> {
+        let mut conn = self.engine.acquire().await?;
+        let mut ids = Vec::new();
+        for queue in &self.options.queues {
+            ids.push(processes::sleep(&mut conn, boot, queue, false).await?);
+        }
+        Ok(ids)
     }
 
     async fn enter(&self, boot: Uuid) -> Result<(), sqlx::Error> {
@@ -201,7 +243,7 @@ impl Runner {
     /// Runs a job to its verdict and passes that on to be recorded.
     pub async fn run(&self, ticket: Ticket) {
         let Ticket { job, switch, slot } = ticket;
-        let claim = job.claim.clone();
+        let (claim, special) = (job.claim.clone(), job.special);
         let span = info_span!(
             "job",
             job.id = %claim.job,
@@ -237,7 +279,9 @@ impl Runner {
         };
         drop(slot);
         let fence = claim.lease.fence;
-        if verdict == Verdict::Nothing || self.settled.send(Settled { job: claim.job, queue, fence, verdict }).await.is_err() {
+        if verdict == Verdict::Nothing
+            || self.settled.send(Settled { job: claim.job, queue, fence, special, verdict }).await.is_err()
+        {
             self.running.leave(fence, claim.job);
         }
     }

@@ -1,7 +1,7 @@
 //! Fires the ticks of schedules. The tick's row and its job commit together, so that it fires once, whoever is first; no
 //! leader is needed.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use longshore_workers::clock::Random;
@@ -37,8 +37,22 @@ pub fn decide(schedule: &Due, now: DateTime<Utc>) -> Result<Decision, CronError>
     let missed = now - schedule.due_at > LATE;
     Ok(match schedule.missed.as_str() {
         "skip" if missed => Decision { fire: false, next: next(now)? },
-        // Every tick that was missed fires, one at a time.
-        "catch_up" => Decision { fire: true, next: next(schedule.due_at)? },
+        // Every tick that was missed fires, one at a time, but for those too far back to be made up for.
+        "catch_up" => {
+            let most = usize::try_from(schedule.catch_up_most).unwrap_or(1).max(1);
+            let (mut tick, mut newest) = (schedule.due_at, VecDeque::new());
+            while tick <= now {
+                newest.push_back(tick);
+                if newest.len() > most {
+                    newest.pop_front();
+                }
+                tick = next(tick)?;
+            }
+            match newest.front() {
+                Some(&first) if first > schedule.due_at => Decision { fire: false, next: first },
+                _ => Decision { fire: true, next: next(schedule.due_at)? },
+            }
+        }
         // One fires for all that were missed.
         _ if missed => Decision { fire: true, next: next(now)? },
         _ => Decision { fire: true, next: next(schedule.due_at)? },
@@ -79,13 +93,13 @@ pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
                 // Its kind or payload is refused by now: it must not hold up the others, nor come back every second.
                 Err(error) if is_refused(&error) => {
                     error!(team.id = %schedule.team, schedule = name, "the schedule can't be fired and is paused: {error}");
-                    schedules::hold(&mut conn, schedule.team, name, None).await?;
+                    schedules::hold(&mut conn, schedule.team, name, Some(&error.to_string())).await?;
                 }
                 Err(error) => return Err(error),
             },
             Err(fault) => {
                 error!(team.id = %schedule.team, schedule = name, "the schedule can't be read and is paused: {fault}");
-                schedules::hold(&mut conn, schedule.team, name, None).await?;
+                schedules::hold(&mut conn, schedule.team, name, Some(&fault.to_string())).await?;
             }
         }
     }
@@ -115,6 +129,7 @@ mod tests {
             cron: "0 * * * *".into(),
             time_zone: "UTC".into(),
             missed: missed.into(),
+            catch_up_most: 100,
             due_at: at(8, 0),
             now: at(8, 0),
         }
@@ -134,5 +149,17 @@ mod tests {
         assert_eq!(decide(&hourly("skip"), now).unwrap(), Decision { fire: false, next: at(12, 0) });
         assert_eq!(decide(&hourly("run_once"), now).unwrap(), Decision { fire: true, next: at(12, 0) });
         assert_eq!(decide(&hourly("catch_up"), now).unwrap(), Decision { fire: true, next: at(9, 0) });
+    }
+
+    #[test]
+    fn no_more_is_caught_up_with_than_the_schedule_says() {
+        let mut schedule = Due { catch_up_most: 2, ..hourly("catch_up") };
+        let now = at(11, 30);
+        // 8, 9, 10 and 11 were missed: 10 and 11 are made up for.
+        assert_eq!(decide(&schedule, now).unwrap(), Decision { fire: false, next: at(10, 0) });
+        schedule.due_at = at(10, 0);
+        assert_eq!(decide(&schedule, now).unwrap(), Decision { fire: true, next: at(11, 0) });
+        schedule.due_at = at(11, 0);
+        assert_eq!(decide(&schedule, now).unwrap(), Decision { fire: true, next: at(12, 0) });
     }
 }

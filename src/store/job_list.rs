@@ -38,7 +38,7 @@ pub struct Row {
     pub queue: String,
     /// Where it is in its life.
     pub state: JobState,
-    /// What a waiting job waits for: `ready`, `delayed`, `retry`, `snoozed`, `unknown` or `parked`.
+    /// What a waiting job waits for: `ready`, `delayed`, `retry`, `snoozed`, `unknown`, `parked`, `blocked` or `suspect`.
     pub reason: Option<String>,
     /// The attempt it is in, or the last it made.
     pub attempt: i16,

@@ -54,7 +54,8 @@ pub struct JobView {
     pub priority: i16,
     /// Where it is in its life.
     pub state: JobState,
-    /// Why it is there: for a waiting job `ready`, `delayed`, `retry`, `snoozed`, `unknown` or `parked`; for a running
+    /// Why it is there: for a waiting job `ready`, `delayed`, `retry`, `snoozed`, `unknown`, `parked`, `blocked` (its key's
+    /// limit is reached) or `suspect` (its process died: it runs alone next time); for a running
     /// one `cancelling`; for a dead one `discarded` when it was given up.
     pub reason: Option<String>,
     /// The reason in words: the error behind a retry or a dead letter, what a snoozed or parked job waits for.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use longshore_workers::{
     ctx::{Claim, Lease},
     ids::{JobId, TeamId},
@@ -28,24 +29,62 @@ pub async fn claim(
     after: Uuid,
     kinds: &[String],
 ) -> Result<Vec<Claimed>, sqlx::Error> {
-    let rows = sqlx::query_file!("src/store/jobs/claim.sql", boot, queue, slots, after, kinds).fetch_all(conn).await?;
-    let claimed = rows.into_iter().map(|row| Claimed {
-        claim: Claim {
-            job: JobId(row.job_id),
-            team: TeamId(row.team_id),
-            kind: row.kind,
-            attempt: row.attempt,
-            max_attempts: row.max_attempts,
-            correlation: row.correlation_id,
-            created_at: row.created_at,
-            lease: Lease { boot, fence: row.fence },
-        },
-        version: row.version,
-        payload: row.payload,
-        claimed_at: row.claimed_at,
-        cancelled: row.cancelled,
-    });
-    Ok(claimed.collect())
+    let rows = sqlx::query_file_as!(Row, "src/store/jobs/claim.sql", boot, queue, slots, after, kinds).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| row.claimed(boot)).collect())
+}
+
+/// Claims one job that is suspected of killing processes; the caller runs nothing beside it.
+pub async fn claim_suspect(
+    conn: &mut PgConnection,
+    boot: Uuid,
+    queues: &[String],
+    kinds: &[String],
+) -> Result<Option<Claimed>, sqlx::Error> {
+    let row = sqlx::query_file_as!(Row, "src/store/jobs/claim_suspect.sql", boot, queues, kinds).fetch_optional(conn).await?;
+    Ok(row.map(|row| row.claimed(boot)))
+}
+
+/// Whether suspects wait that this build could run.
+pub async fn has_suspects(conn: &mut PgConnection, queues: &[String], kinds: &[String]) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/jobs/has_suspects.sql", queues, kinds).fetch_one(conn).await
+}
+
+struct Row {
+    fence: i64,
+    job_id: i64,
+    team_id: Uuid,
+    kind: String,
+    version: i16,
+    attempt: i16,
+    max_attempts: i16,
+    payload: Value,
+    correlation_id: Option<String>,
+    created_at: DateTime<Utc>,
+    claimed_at: DateTime<Utc>,
+    cancelled: bool,
+    special: bool,
+}
+
+impl Row {
+    fn claimed(self, boot: Uuid) -> Claimed {
+        Claimed {
+            claim: Claim {
+                job: JobId(self.job_id),
+                team: TeamId(self.team_id),
+                kind: self.kind,
+                attempt: self.attempt,
+                max_attempts: self.max_attempts,
+                correlation: self.correlation_id,
+                created_at: self.created_at,
+                lease: Lease { boot, fence: self.fence },
+            },
+            version: self.version,
+            payload: self.payload,
+            claimed_at: self.claimed_at,
+            cancelled: self.cancelled,
+            special: self.special,
+        }
+    }
 }
 
 /// A job and what became of it, under the fence of its lease.
@@ -57,6 +96,8 @@ pub struct Settled {
     pub queue: &'static str,
     /// The fencing token under which it ran.
     pub fence: i64,
+    /// More than its end depends on it ([`Claimed::special`]).
+    pub special: bool,
     /// What became of it.
     pub verdict: Verdict,
 }
@@ -124,10 +165,20 @@ pub async fn promote(conn: &mut PgConnection, most: i32) -> Result<i32, sqlx::Er
     sqlx::query_file_scalar!("src/store/jobs/promote.sql", most).fetch_one(conn).await
 }
 
+/// Makes jobs ready whose key has room again; returns how many.
+pub async fn unblock(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/jobs/unblock.sql").fetch_one(conn).await
+}
+
+/// Adds up what moved in batches; returns how many have ended.
+pub async fn fold_batches(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/jobs/fold_batches.sql").fetch_one(conn).await
+}
+
 /// What a reaping found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reaped {
-    /// Jobs whose process was gone.
+    /// Jobs whose process was gone; they run alone next time.
     pub lost: i32,
     /// Of those, jobs at their last attempt, now dead.
     pub buried: i32,

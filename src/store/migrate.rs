@@ -1,7 +1,12 @@
 //! Brings a database to this build's schema. Forward only; safe beside running workers and beside itself.
+//!
+//! Tables change by numbered migrations. Functions stand whole in `migrations/functions/`, where one reads what is in
+//! force, and are put in place anew whenever they differ. A build that is older than the database's functions leaves them:
+//! a newer function takes what an older build passes (decision 6).
 
+use sha2::{Digest as _, Sha256};
 use sqlx::{
-    PgConnection,
+    Connection as _, PgConnection,
     migrate::{MigrateError, Migrator},
 };
 
@@ -9,13 +14,52 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
+const FUNCTIONS: [&str; 11] = [
+    include_str!("../../migrations/functions/10_checks.sql"),
+    include_str!("../../migrations/functions/11_enqueue.sql"),
+    include_str!("../../migrations/functions/12_enqueue_many.sql"),
+    include_str!("../../migrations/functions/13_batches.sql"),
+    include_str!("../../migrations/functions/20_limits.sql"),
+    include_str!("../../migrations/functions/21_claim.sql"),
+    include_str!("../../migrations/functions/22_finish.sql"),
+    include_str!("../../migrations/functions/23_recover.sql"),
+    include_str!("../../migrations/functions/24_cancel.sql"),
+    include_str!("../../migrations/functions/30_operate.sql"),
+    include_str!("../../migrations/functions/40_history.sql"),
+];
+/// Raised with every release that changes a function, so that an older build knows newer ones when it meets them.
+const EDITION: i32 = 1;
+
 /// Applies what is missing. `conn` belongs to a role that may create roles the first time, and to `longshore_migrator`
 /// later.
 pub async fn run(conn: &mut PgConnection) -> Result<(), MigrateError> {
     let mut migrator = Migrator { migrations: MIGRATOR.migrations.clone(), ..Migrator::DEFAULT };
     migrator.dangerous_set_table_name(HISTORY);
     migrator.create_schema("longshore");
-    migrator.run(conn).await
+    migrator.run(&mut *conn).await?;
+    put_functions(conn).await.map_err(MigrateError::Execute)
+}
+
+/// Puts this build's functions in place, unless those there are the same or of a newer build.
+async fn put_functions(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut tx = conn.begin().await?;
+    sqlx::query_file!("src/store/migrate/lock.sql").fetch_one(&mut *tx).await?;
+    if !functions_stand(&mut tx).await? {
+        for functions in FUNCTIONS {
+            sqlx::raw_sql(functions).execute(&mut *tx).await?;
+        }
+        sqlx::query_file!("src/store/migrate/sign.sql", EDITION, digest()).fetch_one(&mut *tx).await?;
+    }
+    tx.commit().await
+}
+
+async fn functions_stand(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let there = sqlx::query_file!("src/store/migrate/edition.sql").fetch_one(conn).await?;
+    Ok(there.edition > EDITION || there.edition == EDITION && there.digest == digest())
+}
+
+fn digest() -> String {
+    hex::encode(FUNCTIONS.iter().fold(Sha256::new(), |hash, functions| hash.chain_update(functions)).finalize())
 }
 
 /// How a database stands to this build.
@@ -26,9 +70,9 @@ pub enum Standing {
         /// Migrations this build does not know.
         newer: usize,
     },
-    /// Some are missing: `longshore migrate` first.
+    /// Some are missing, or its functions are an older build's: `longshore migrate` first.
     Behind {
-        /// How many.
+        /// How many; functions count as one.
         missing: usize,
     },
     /// A migration was changed after it had been applied.
@@ -50,7 +94,7 @@ impl Standing {
 
 /// Compares a database with this build. Any role of the house may ask.
 pub async fn standing(conn: &mut PgConnection) -> Result<Standing, sqlx::Error> {
-    let applied = match sqlx::query_file!("src/store/migrate/applied.sql").fetch_all(conn).await {
+    let applied = match sqlx::query_file!("src/store/migrate/applied.sql").fetch_all(&mut *conn).await {
         Ok(applied) => applied,
         Err(error) if is_missing(&error) => return Ok(Standing::Behind { missing: MIGRATOR.iter().count() }),
         Err(error) => return Err(error),
@@ -62,6 +106,9 @@ pub async fn standing(conn: &mut PgConnection) -> Result<Standing, sqlx::Error> 
             Some(had) if had.checksum != *wanted.checksum => return Ok(Standing::Differs { version: wanted.version }),
             Some(_) => {}
         }
+    }
+    if missing == 0 && applied.len() == MIGRATOR.iter().count() && !functions_stand(conn).await? {
+        missing = 1;
     }
     if missing > 0 {
         return Ok(Standing::Behind { missing });

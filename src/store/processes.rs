@@ -51,6 +51,12 @@ pub async fn beat(conn: &mut PgConnection, boot: Uuid, ttl: Duration) -> Result<
     Ok(row.expires_at.map(|_| row.cancelled.unwrap_or_default().into_iter().map(JobId).collect()))
 }
 
+/// Says that a process sleeps until a queue has work, or that it no longer does. Answers with the queue's id, by which it is
+/// notified.
+pub async fn sleep(conn: &mut PgConnection, boot: Uuid, queue: &str, asleep: bool) -> Result<Option<i16>, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/processes/sleep.sql", boot, queue, asleep).fetch_one(conn).await
+}
+
 /// Leaves the fleet in good order.
 pub async fn leave(conn: &mut PgConnection, boot: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query_file!("src/store/processes/leave.sql", boot).fetch_one(conn).await?;

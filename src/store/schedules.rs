@@ -25,8 +25,12 @@ pub struct Schedule {
     pub time_zone: String,
     /// What happens to ticks that nobody was there to fire: `skip`, `run_once` or `catch_up`.
     pub missed: String,
+    /// Ticks that `catch_up` makes up for at most.
+    pub catch_up_most: i32,
     /// Since when it does not fire.
     pub paused_at: Option<DateTime<Utc>>,
+    /// Why, where the scheduler itself had to stop it.
+    pub paused_reason: Option<String>,
     /// Its next tick.
     pub next_due_at: DateTime<Utc>,
     /// Its last tick.
@@ -55,16 +59,29 @@ pub struct Wanted<'a> {
     pub time_zone: &'a str,
     /// `skip`, `run_once` or `catch_up`.
     pub missed: &'a str,
+    /// Ticks that `catch_up` makes up for at most.
+    pub catch_up_most: i32,
     /// The first tick.
     pub next_due_at: DateTime<Utc>,
 }
 
 /// Creates or changes a schedule; one that is the same keeps its next tick.
 pub async fn put(conn: &mut PgConnection, team: TeamId, wanted: &Wanted<'_>) -> Result<(), sqlx::Error> {
-    let Wanted { name, kind, payload, cron, time_zone, missed, next_due_at } = wanted;
-    sqlx::query_file!("src/store/schedules/put.sql", team.0, name, kind, payload, cron, time_zone, missed, next_due_at)
-        .fetch_one(conn)
-        .await?;
+    let Wanted { name, kind, payload, cron, time_zone, missed, catch_up_most, next_due_at } = wanted;
+    sqlx::query_file!(
+        "src/store/schedules/put.sql",
+        team.0,
+        name,
+        kind,
+        payload,
+        cron,
+        time_zone,
+        missed,
+        next_due_at,
+        catch_up_most
+    )
+    .fetch_one(conn)
+    .await?;
     Ok(())
 }
 
@@ -74,14 +91,23 @@ pub async fn pattern(conn: &mut PgConnection, team: TeamId, name: &str) -> Resul
     Ok(found.map(|schedule| (schedule.cron, schedule.time_zone)))
 }
 
-/// Stops a schedule (`next_due_at` none) or lets it go on with that tick; false when the team has none of that name.
-pub async fn hold(
+/// Stops a schedule; false when the team has none of that name. `reason` where nobody asked for it.
+pub async fn hold(conn: &mut PgConnection, team: TeamId, name: &str, reason: Option<&str>) -> Result<bool, sqlx::Error> {
+    set_held(conn, team, name, true, None, reason).await
+}
+
+/// Lets a schedule go on with that tick; false when the team has none of that name.
+pub async fn go_on(conn: &mut PgConnection, team: TeamId, name: &str, next_due_at: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    set_held(conn, team, name, false, Some(next_due_at), None).await
+}
+
+async fn set_held(
     conn: &mut PgConnection,
     team: TeamId,
     name: &str,
+    held: bool,
     next_due_at: Option<DateTime<Utc>>,
+    reason: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/schedules/hold.sql", team.0, name, next_due_at.is_none(), next_due_at)
-        .fetch_one(conn)
-        .await
+    sqlx::query_file_scalar!("src/store/schedules/hold.sql", team.0, name, held, next_due_at, reason).fetch_one(conn).await
 }

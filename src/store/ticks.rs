@@ -22,6 +22,8 @@ pub struct Due {
     pub time_zone: String,
     /// `skip`, `run_once` or `catch_up`.
     pub missed: String,
+    /// Ticks that `catch_up` makes up for at most.
+    pub catch_up_most: i32,
     /// The tick.
     pub due_at: DateTime<Utc>,
     /// The database's time.
@@ -37,6 +39,7 @@ pub async fn due(conn: &mut PgConnection) -> Result<Vec<Due>, sqlx::Error> {
         cron: row.cron,
         time_zone: row.time_zone,
         missed: row.missed,
+        catch_up_most: row.catch_up_most,
         due_at: row.next_due_at,
         now: row.now,
     });

@@ -1,2 +1,2 @@
--- Lets claiming from a queue go on; false when there is no such queue.
-select queue.resume($1) as "found!"
+-- Takes back a pause; false when there is none.
+select queue.resume($1, $2, $3) as "found!"

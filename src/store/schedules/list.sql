@@ -1,5 +1,5 @@
 -- Schedules of one team or of all, with the tick each fired last.
-select s.name, s.team_id as "team_id: TeamId", t.name as team, s.kind, s.payload, s.cron, s.time_zone, s.missed, s.paused_at, s.next_due_at,
+select s.name, s.team_id as "team_id: TeamId", t.name as team, s.kind, s.payload, s.cron, s.time_zone, s.missed, s.catch_up_most, s.paused_at, s.paused_reason, s.next_due_at,
   last.due_at as "last_due_at?", last.job_id as "last_job?: JobId"
 from queue.schedules s
 join longshore.teams t on t.team_id = s.team_id

@@ -9,7 +9,9 @@ use std::{
 use longshore::{
     queue::{
         lease::Times,
-        promoter, reaper,
+        promoter,
+        quarantine::Quarantine,
+        reaper,
         worker::{Options, Worker},
     },
     store::jobs,
@@ -108,15 +110,7 @@ impl Fleet {
 
     /// Starts a worker in a process of its own: this very test binary, told to be a worker.
     pub fn worker_process(&self) -> WorkerProcess {
-        let child = Command::new(std::env::current_exe().expect("our own path"))
-            .args(["--exact", "support::fleet::be_a_worker", "--ignored", "--nocapture"])
-            .env("LONGSHORE_TEST_WORKER", self.db.url("worker"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a worker process");
-        WorkerProcess(child)
+        WorkerProcess(worker_command(&self.db.url("worker"), None).spawn().expect("a worker process"))
     }
 
     /// Waits until a script came to a step.
@@ -181,8 +175,14 @@ impl Fleet {
     pub async fn nothing_lost(&self) {
         let census = self.census().await;
         assert_eq!((census.lost, census.doubled), (0, 0), "{census:?}");
-        let places =
-            census.ready + census.scheduled + census.parked + census.running + census.done + census.dead + census.cancelled;
+        let places = census.ready
+            + census.blocked
+            + census.scheduled
+            + census.parked
+            + census.running
+            + census.done
+            + census.dead
+            + census.cancelled;
         assert_eq!(census.accepted, places, "{census:?}");
     }
 }
@@ -200,6 +200,7 @@ pub struct Census {
     pub cancelled: i64,
     pub lost: i64,
     pub doubled: i64,
+    pub blocked: i64,
 }
 
 /// A worker in this process, with the maintenance that a worker role runs.
@@ -240,10 +241,37 @@ async fn work(
     let engine = super::database::pool(&url, 8);
     let random = Arc::new(SystemRandom);
     let upkeep = stop.child_token();
+    let queues: Vec<String> = registry.queues().into_iter().map(str::to_owned).collect();
     tokio::spawn(promoter::run(engine.clone(), Duration::from_millis(50), random.clone(), upkeep.clone()));
-    tokio::spawn(reaper::run(engine.clone(), Duration::from_millis(200), random, upkeep));
-    let queues = registry.queues().into_iter().map(str::to_owned).collect();
+    tokio::spawn(reaper::run(engine.clone(), Duration::from_millis(200), random.clone(), upkeep.clone()));
+    let address = url.clone();
+    let quarantine = Quarantine {
+        pool: engine.clone(),
+        queues: queues.clone(),
+        kinds: queues.iter().flat_map(|queue| registry.names_in(queue)).collect(),
+        every: Duration::from_millis(100),
+        random,
+        cell: Arc::new(move |boot| worker_command(&address, Some(boot)).into()),
+        grace: Duration::from_secs(2),
+    };
+    tokio::spawn(quarantine.run(upkeep));
+    run(url, engine, services, registry, queues, slots, None, stop).await;
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that a worker is made of")]
+async fn run(
+    url: String,
+    engine: PgPool,
+    services: longshore::workers::ctx::Services,
+    registry: Registry,
+    queues: Vec<String>,
+    slots: usize,
+    suspects: Option<(uuid::Uuid, Duration)>,
+    stop: CancellationToken,
+) {
     let options = Options {
+        suspects,
+        listen: true,
         queues,
         slots,
         times: TIMES,
@@ -254,6 +282,19 @@ async fn work(
     };
     let heartbeat = url.parse().expect("an address");
     Worker { registry: Arc::new(registry), services: Arc::new(services), engine, heartbeat, options }.run(stop).await;
+}
+
+/// This very test binary, told to be a worker; with a boot id, one that runs suspects alone.
+fn worker_command(url: &str, suspects: Option<uuid::Uuid>) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("our own path"));
+    command
+        .args(["--exact", "support::fleet::be_a_worker", "--ignored", "--nocapture"])
+        .env("LONGSHORE_TEST_WORKER", url)
+        .env("LONGSHORE_TEST_SUSPECTS", suspects.map(|boot| boot.to_string()).unwrap_or_default())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
 }
 
 /// A worker in a process of its own.
@@ -288,11 +329,16 @@ impl Drop for WorkerProcess {
 #[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
 async fn be_a_worker() {
     let Ok(url) = std::env::var("LONGSHORE_TEST_WORKER") else { return };
-    std::thread::spawn(|| {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(9);
-    });
+    let suspects: Option<uuid::Uuid> = std::env::var("LONGSHORE_TEST_SUSPECTS").ok().and_then(|boot| boot.parse().ok());
     let stop = CancellationToken::new();
+    let asked = stop.clone();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        if suspects.is_none() {
+            std::process::exit(9);
+        }
+        asked.cancel();
+    });
     let asked = stop.clone();
     tokio::spawn(async move {
         let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
@@ -300,5 +346,13 @@ async fn be_a_worker() {
         asked.cancel();
     });
     let services = super::services::services_over(super::database::pool(&url, 10));
-    work(url, services, kinds::registry(), 20, stop).await;
+    let registry = kinds::registry();
+    match suspects {
+        None => work(url, services, registry, 20, stop).await,
+        Some(boot) => {
+            let (engine, queues) = (super::database::pool(&url, 4), registry.queues().into_iter().map(str::to_owned).collect());
+            let alone = Some((boot, Duration::from_millis(300)));
+            run(url, engine, services, registry, queues, 1, alone, stop).await;
+        }
+    }
 }

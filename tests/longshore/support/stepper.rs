@@ -58,9 +58,22 @@ impl Stepper {
         enqueued.job
     }
 
-    /// Claims up to `slots` jobs of a queue.
+    /// Claims up to `slots` jobs of a queue, suspects too: as a worker and its quarantine together.
     pub async fn claim(&self, queue: &str, slots: i32) -> Vec<Claimed> {
-        self.claim_after(queue, slots, Uuid::nil()).await
+        let mut claimed = self.claim_after(queue, slots, Uuid::nil()).await;
+        while claimed.len() < slots as usize
+            && let Some(suspect) = self.claim_suspect(queue).await
+        {
+            claimed.push(suspect);
+        }
+        claimed
+    }
+
+    /// Claims one job that is suspected of killing processes.
+    pub async fn claim_suspect(&self, queue: &str) -> Option<Claimed> {
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        let kinds = self.registry.names_in(queue);
+        jobs::claim_suspect(&mut conn, self.boot, &[queue.to_owned()], &kinds).await.expect("a claim")
     }
 
     /// Claims, starting behind a team.
@@ -79,8 +92,13 @@ impl Stepper {
     /// Finishes a job the fast way; false when it was fenced.
     pub async fn finish(&self, job: &Claimed) -> bool {
         let mut conn = self.engine.acquire().await.expect("a connection");
-        let settled =
-            [Settled { job: job.claim.job, queue: "", fence: job.claim.lease.fence, verdict: Verdict::Done { output: None } }];
+        let settled = [Settled {
+            job: job.claim.job,
+            queue: "",
+            fence: job.claim.lease.fence,
+            special: job.special,
+            verdict: Verdict::Done { output: None },
+        }];
         !jobs::finish(&mut conn, self.boot, &settled).await.expect("an answer").is_empty()
     }
 
@@ -113,7 +131,7 @@ impl Stepper {
             return true;
         }
         let mut conn = self.engine.acquire().await.expect("a connection");
-        let settled = [Settled { job: job.claim.job, queue: "", fence: job.claim.lease.fence, verdict }];
+        let settled = [Settled { job: job.claim.job, queue: "", fence: job.claim.lease.fence, special: job.special, verdict }];
         !jobs::settle(&mut conn, self.boot, &settled).await.expect("a settlement").is_empty()
     }
 

@@ -444,6 +444,8 @@ create policy upkeep on queue.attempts to longshore_owner using (true) with chec
 create policy upkeep on queue.tombstones to longshore_owner using (true) with check (true);
 -- The scheduler asks for due schedules of all teams.
 create policy scheduler on queue.schedules for select to longshore_scheduler using (true);
+-- And for the pauses that it shows.
+create policy scheduler on queue.pauses for select to longshore_scheduler using (true);
 grant select on queue.queues, queue.kinds, queue.processes, queue.depths, queue.sleepers
   to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
 grant select on queue.job_ids to longshore_operator, longshore_auditor, longshore_scheduler;

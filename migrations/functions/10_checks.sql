@@ -80,7 +80,7 @@ end $$;
 
 create or replace function queue.unknown_kind(name text) returns text
 language sql stable set search_path = pg_catalog, pg_temp as $$
-  select 'LS001|kind|unknown kind ' || quote_literal(left(translate(name, '|', ' '), 64)) || '|Known kinds: '
+  select 'LS001|kind|unknown kind ' || quote_literal(left(translate(coalesce(name, ''), '|', ' '), 64)) || '|Known kinds: '
     || coalesce((select string_agg(x.kind, ', ' order by x.kind) from queue.kinds x), 'none; run longshore migrate') || '.'
 $$;
 

@@ -103,6 +103,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   set_ record;
+  renamed text;
   k queue.kinds;
   taken record;
   p smallint;
@@ -117,9 +118,9 @@ begin
     into set_
     from queue.kinds x join queue.queues q on q.id = x.queue_id where x.kind = enqueue.kind;
     exit when found;
-    if try = 2 then perform queue.refuse(queue.unknown_kind(enqueue.kind)); end if;
-    select x.kind into enqueue.kind from queue.kinds x where enqueue.kind = any (x.aliases);
+    select x.kind into renamed from queue.kinds x where enqueue.kind = any (x.aliases);
     if not found then perform queue.refuse(queue.unknown_kind(enqueue.kind)); end if;
+    enqueue.kind := renamed;
   end loop;
   k := set_.kind;
   if not queue.is_sound(k, enqueue.payload, enqueue.idempotency_key, enqueue.run_at, enqueue.priority) then

@@ -57,7 +57,7 @@ fn every_file_that_a_document_names_is_there() {
         let linked = text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| !link.starts_with("http"));
         for path in quoted.chain(linked) {
             // `migrations/0003` stands for a file that begins so; `workers/messages/send_fax.rs` is an example.
-            let beginning = path.strip_prefix("migrations/").filter(|rest| !rest.is_empty() && !rest.contains('.'));
+            let beginning = path.strip_prefix("migrations/").filter(|rest| !rest.is_empty() && !rest.contains(['.', '/']));
             let there = match beginning {
                 Some(number) => fs::read_dir(root().join("migrations"))
                     .expect("migrations")
@@ -79,10 +79,8 @@ fn every_error_of_the_queue_is_explained_and_none_is_made_up() {
         starts.filter(|code| code.len() == 5 && code[2..].bytes().all(|b| b.is_ascii_digit())).collect()
     };
     let mut raised = BTreeSet::new();
-    for path in fs::read_dir(root().join("migrations")).expect("migrations").map(|entry| entry.expect("an entry").path()) {
-        if path.to_string_lossy().contains("_queue_") {
-            raised.extend(codes(&fs::read_to_string(path).expect("a migration")));
-        }
+    for entry in fs::read_dir(root().join("migrations/functions")).expect("the functions") {
+        raised.extend(codes(&fs::read_to_string(entry.expect("an entry").path()).expect("functions")));
     }
     assert_eq!(codes(SQL), raised, "docs/SQL.md beside the migrations");
 }

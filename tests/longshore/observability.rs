@@ -234,10 +234,10 @@ async fn depths_are_published_from_the_database() {
     let db = TestDb::new().await;
     let arrange = [
         "insert into queue.queues (name) values ('depths_a'), ('depths_b')",
-        "insert into queue.ready (queue_id, team_id, priority, first_job, jobs, kind, ready_at)
-         select id, gen_random_uuid(), 5, 1, array[1, 2, 3], 'k', now() - interval '90 s' from queue.queues where name = 'depths_a'",
-        "insert into queue.scheduled (job_id, team_id, run_at, queue_id, kind, priority, attempt, reason)
-         select 9, gen_random_uuid(), now() + interval '1 hour', id, 'k', 5, 0, 'delayed' from queue.queues where name = 'depths_a'",
+        "insert into queue.ready (queue_id, team_id, priority, first_job, jobs, keep, kind, ready_at)
+         select id, gen_random_uuid(), 5, 1, array[1, 2, 3], 30, 'k', now() - interval '90 s' from queue.queues where name = 'depths_a'",
+        "insert into queue.scheduled (job_id, team_id, run_at, queue_id, kind, priority, keep, attempt, reason)
+         select 9, gen_random_uuid(), now() + interval '1 hour', id, 'k', 5, 30, 0, 'delayed' from queue.queues where name = 'depths_a'",
         "select queue.pause('depths_b', 'a test', null)",
         "insert into queue.processes (boot_id, role, host, pid, build, queues, slots, expires_at)
          select gen_random_uuid(), 'worker', 'h', 1, 'b', array['depths_a'], 1, now() + alive * interval '1 hour'

@@ -15,6 +15,7 @@ select
     where h.team_id = $1 and h.state in ('captured', 'released') and h.amount > coalesce(h.captured, 0)), 0)::bigint as "released!",
   d.died as "died!", d.open as "dead_open!", d.replayed as "replayed!",
   coalesce((select sum(cardinality(r.jobs)) from queue.ready r where r.team_id = $1), 0)
+    + (select count(*) from queue.suspects s where s.team_id = $1)
     + coalesce((select sum(cardinality(l.open)) from queue.leases l where l.team_id = $1), 0)
     + (select count(*) from queue.scheduled s where s.team_id = $1 and s.run_at < now() + interval '3 minutes') as "moving!"
 from (

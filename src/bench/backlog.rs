@@ -66,8 +66,8 @@ pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<
         let mut db = arranged(bench, sizes, state).await?;
         bench.say("backlog: the bare loop, then a worker process");
         let bare = by_bare_loop(&mut db, sizes.jobs).await?;
-        let ours = crew::drain(bench, &mut db, 1, SLOTS, sizes.jobs).await?;
-        db.nothing_lost(bare.n + ours.n).await?;
+        let (ours, handled) = crew::drain_of_more(bench, &mut db, 1, sizes.jobs, sizes.jobs).await?;
+        db.nothing_lost(bare.n + handled).await?;
         let (bare_empty, ours_empty) = *empty.get_or_insert((bare, ours));
         let line = Line::baseline("backlog", format!("bare loop, {case}"));
         bench.report(&line.pace(&bare).with("percent_of_empty", bare.percent_of(&bare_empty)))?;

@@ -10,7 +10,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use super::{Bench, kind::Start, meter::Meter, place::Database, report::Pace, worker::Manner};
+use super::{Bench, SLOTS, kind::Start, meter::Meter, place::Database, report::Pace, worker::Manner};
 use crate::{bench::cpu, config::own_variables};
 
 /// A crew that gets nowhere for so long is stuck.
@@ -168,16 +168,32 @@ pub(super) fn process(bench: &Bench<'_>, db: &Database, role: &str) -> anyhow::R
     Ok(command)
 }
 
-/// Has worker processes drain `n` jobs that are ready, or `n` of more, and says what that cost. The clock runs from the
-/// word to begin until the last job is recorded.
-pub async fn drain(bench: &Bench<'_>, db: &mut Database, processes: usize, slots: u32, n: u64) -> anyhow::Result<Pace> {
-    let manner = Manner { slots, sleep: Duration::ZERO };
+/// Has worker processes drain the `n` jobs that are ready, and says what that cost. The clock runs from the word to begin
+/// until the last job is recorded.
+pub async fn drain(bench: &Bench<'_>, db: &mut Database, processes: usize, n: u64) -> anyhow::Result<Pace> {
+    Ok(drain_of_more(bench, db, processes, n, 0).await?.0)
+}
+
+/// The same where `left` more are ready: the clock runs until `n` handlers have run. Answers also how many were handled
+/// until the processes had stopped.
+pub async fn drain_of_more(
+    bench: &Bench<'_>,
+    db: &mut Database,
+    processes: usize,
+    n: u64,
+    left: u64,
+) -> anyhow::Result<(Pace, u64)> {
+    let manner = Manner { slots: SLOTS, sleep: Duration::ZERO };
     let mut crew = Crew::start(bench, db, processes, manner).await?;
     let meter = Meter::with_client(db, crew.cpu());
     crew.go().await?;
     crew.handled(n).await?;
-    crew.stop().await?;
+    if left == 0 {
+        db.all_recorded().await?;
+    }
     let pace = meter.read_with_client(db, crew.handled_so_far(), crew.cpu());
+    crew.stop().await?;
+    let handled = crew.handled_so_far();
     crew.dismiss().await?;
-    Ok(pace)
+    Ok((pace, handled))
 }

@@ -46,8 +46,9 @@ pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<
     let (produced, handled) = tokio::join!(producing, crew.handled(sizes.jobs));
     produced?;
     handled?;
-    crew.stop().await?;
+    db.all_recorded().await?;
     let ours = meter.read_with_client(&db, crew.handled_so_far(), crew.cpu() + cpu::own());
+    crew.stop().await?;
     crew.dismiss().await?;
     db.nothing_lost(ours.n).await?;
     bench.report(&compared(Line::ours("cycle", "one bulk producer and one worker process"), &ours, &bare))

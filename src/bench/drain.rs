@@ -2,7 +2,7 @@
 //! finish.
 
 use super::{
-    Bench, SLOTS,
+    Bench,
     bare::Loop,
     crew, fill,
     place::Database,
@@ -34,7 +34,7 @@ pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<
 
     let mut db = filled(bench, sizes).await?;
     bench.say("drain: one worker process");
-    let ours = crew::drain(bench, &mut db, 1, SLOTS, sizes.jobs).await?;
+    let ours = crew::drain(bench, &mut db, 1, sizes.jobs).await?;
     db.nothing_lost(ours.n).await?;
     bench.report(&compared(Line::ours("drain", format!("one worker process, {case}")), &ours, &bare))
 }

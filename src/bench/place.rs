@@ -1,7 +1,10 @@
 //! Where it is measured: a durable server of our own that goes with the run, or one that you name; and a database a
 //! measurement.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, bail};
 use longshore_workers::ids::TeamId;
@@ -161,6 +164,16 @@ impl Database {
     /// The first team.
     pub fn team(&self) -> TeamId {
         self.teams.first().copied().unwrap_or(TeamId(Uuid::nil()))
+    }
+
+    /// Waits until no process holds a job any more. Cheap enough to ask at the end of what is timed.
+    pub async fn all_recorded(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while sqlx::query_scalar("select exists (select from queue.leases)").fetch_one(&mut self.admin).await? {
+            anyhow::ensure!(Instant::now() < deadline, "jobs were handled, and their end was not recorded within a minute");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
     }
 
     /// Has the disk hold all there is, so that no checkpoint falls due in what follows.

@@ -1,7 +1,7 @@
 //! Processes: several worker processes on one queue, beside one.
 
 use super::{
-    Bench, SLOTS, crew,
+    Bench, crew,
     drain::{by_bare_loop, compared},
     fill,
     place::Database,
@@ -30,12 +30,12 @@ pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<
     bench.report(&Line::baseline("processes", "bare loop").pace(&bare))?;
 
     let mut db = filled(bench, sizes).await?;
-    let one = crew::drain(bench, &mut db, 1, SLOTS, sizes.jobs).await?;
+    let one = crew::drain(bench, &mut db, 1, sizes.jobs).await?;
     db.nothing_lost(one.n).await?;
     bench.report(&compared(Line::baseline("processes", "one worker process"), &one, &bare).with("processes", 1))?;
 
     let mut db = filled(bench, sizes).await?;
-    let all = crew::drain(bench, &mut db, sizes.processes, SLOTS, sizes.jobs).await?;
+    let all = crew::drain(bench, &mut db, sizes.processes, sizes.jobs).await?;
     db.nothing_lost(all.n).await?;
     let line = Line::ours("processes", format!("{} worker processes", sizes.processes));
     let line = compared(line, &all, &bare).with("processes", sizes.processes);

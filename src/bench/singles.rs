@@ -1,7 +1,7 @@
 //! Singles: a drain of jobs that many producers enqueued one by one, so that each is a row of its own.
 
 use super::{
-    Bench, SLOTS, crew,
+    Bench, crew,
     drain::{by_bare_loop, compared},
     enqueue::by_producers,
     place::Database,
@@ -30,7 +30,7 @@ pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<
     bench.report(&Line::baseline("singles", "bare loop").pace(&bare))?;
 
     let mut db = filled(bench, sizes).await?;
-    let ours = crew::drain(bench, &mut db, 1, SLOTS, sizes.jobs).await?;
+    let ours = crew::drain(bench, &mut db, 1, sizes.jobs).await?;
     db.nothing_lost(ours.n).await?;
     bench.report(&compared(Line::ours("singles", "one worker process"), &ours, &bare))
 }

@@ -66,7 +66,7 @@ pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<
         let mut db = arranged(bench, sizes, state).await?;
         bench.say("backlog: the bare loop, then a worker process");
         let bare = by_bare_loop(&mut db, sizes.jobs).await?;
-        let (ours, handled) = crew::drain_of_more(bench, &mut db, 1, sizes.jobs, sizes.jobs).await?;
+        let (ours, handled) = crew::drain_of_more(bench, &mut db, sizes.jobs).await?;
         db.nothing_lost(bare.n + handled).await?;
         let (bare_empty, ours_empty) = *empty.get_or_insert((bare, ours));
         let line = Line::baseline("backlog", format!("bare loop, {case}"));
@@ -100,7 +100,8 @@ async fn arranged(bench: &mut Bench<'_>, sizes: &Sizes, state: State) -> anyhow:
             fill::scheduled(&mut db, team, sizes.scheduled, payload).await?;
         }
     }
-    fill::backlog(&mut db, team, 2 * sizes.jobs + u64::from(SLOTS), payload).await?;
+    // The loop may take two claims too many, and the worker is stopped with its slots full.
+    fill::backlog(&mut db, team, 2 * sizes.jobs + 4 * u64::from(SLOTS), payload).await?;
     db.tidy().await?;
     Ok(db)
 }
@@ -117,11 +118,9 @@ async fn pinned(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<()> {
             let mut db = bench.database(1).await?;
             let _holder = if pin { Some(pin_snapshot(&db).await?) } else { None };
             let rounds = rounds(bench, &mut db, by, how_long, (sizes.jobs / 2).max(1)).await?;
-            let mut late = Pace::default();
             // What it comes to in the end: the last third of the time.
-            let last = rounds.len().div_ceil(3).max(1);
-            late.server = Some(Duration::ZERO);
-            rounds.iter().rev().take(last).for_each(|round| late += *round);
+            let last = rounds.iter().rev().take(rounds.len().div_ceil(3));
+            let late = last.copied().reduce(|sum, round| sum + round).unwrap_or_default();
             let line = match by {
                 By::Bare => Line::baseline("backlog", format!("bare loop, {state} for {} s", how_long.as_secs())),
                 By::Worker => Line::ours("backlog", format!("one worker process, {state} for {} s", how_long.as_secs())),

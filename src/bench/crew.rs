@@ -158,7 +158,7 @@ pub(super) fn process(bench: &Bench<'_>, db: &Database, role: &str) -> anyhow::R
     }
     command
         .env("DATABASE_URL", db.url(role))
-        // Logs are written and read, as in production; only warnings are worth a person's time.
+        // As much as in production; it goes to a file whose end is shown when something fails.
         .env("LONGSHORE_LOG__FORMAT", "json")
         .env_remove("RUST_LOG")
         .stdin(Stdio::piped())
@@ -171,24 +171,24 @@ pub(super) fn process(bench: &Bench<'_>, db: &Database, role: &str) -> anyhow::R
 /// Has worker processes drain the `n` jobs that are ready, and says what that cost. The clock runs from the word to begin
 /// until the last job is recorded.
 pub async fn drain(bench: &Bench<'_>, db: &mut Database, processes: usize, n: u64) -> anyhow::Result<Pace> {
-    Ok(drain_of_more(bench, db, processes, n, 0).await?.0)
+    let (pace, handled) = timed(bench, db, processes, n, true).await?;
+    anyhow::ensure!(handled == n, "{n} jobs were ready, and {handled} were handled");
+    Ok(pace)
 }
 
-/// The same where `left` more are ready: the clock runs until `n` handlers have run. Answers also how many were handled
-/// until the processes had stopped.
-pub async fn drain_of_more(
-    bench: &Bench<'_>,
-    db: &mut Database,
-    processes: usize,
-    n: u64,
-    left: u64,
-) -> anyhow::Result<(Pace, u64)> {
+/// Has one of them drain `n` jobs where more are ready: the clock runs until `n` handlers have run. Answers also how many
+/// it had handled when it had stopped.
+pub async fn drain_of_more(bench: &Bench<'_>, db: &mut Database, n: u64) -> anyhow::Result<(Pace, u64)> {
+    timed(bench, db, 1, n, false).await
+}
+
+async fn timed(bench: &Bench<'_>, db: &mut Database, processes: usize, n: u64, to_the_end: bool) -> anyhow::Result<(Pace, u64)> {
     let manner = Manner { slots: SLOTS, sleep: Duration::ZERO };
     let mut crew = Crew::start(bench, db, processes, manner).await?;
     let meter = Meter::with_client(db, crew.cpu());
     crew.go().await?;
     crew.handled(n).await?;
-    if left == 0 {
+    if to_the_end {
         db.all_recorded().await?;
     }
     let pace = meter.read_with_client(db, crew.handled_so_far(), crew.cpu());

@@ -172,12 +172,16 @@ impl Pace {
     }
 }
 
-impl std::ops::AddAssign for Pace {
-    fn add_assign(&mut self, more: Self) {
-        self.n += more.n;
-        self.seconds += more.seconds;
-        self.server = self.server.zip(more.server).map(|(a, b)| a + b);
-        self.client += more.client;
+impl std::ops::Add for Pace {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            n: self.n + more.n,
+            seconds: self.seconds + more.seconds,
+            server: self.server.zip(more.server).map(|(one, other)| one + other),
+            client: self.client + more.client,
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod admin;
 pub mod api;
+#[cfg(feature = "dev")]
+pub mod bench;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "dev")]

@@ -2,6 +2,8 @@
 
 mod arguments;
 mod batch;
+#[cfg(feature = "dev")]
+mod bench;
 mod campaigns;
 pub mod config;
 mod confirm;
@@ -69,6 +71,9 @@ enum Command {
     #[cfg(feature = "dev")]
     #[command(flatten)]
     Dev(dev::Command),
+    #[cfg(feature = "dev")]
+    #[command(flatten)]
+    Bench(bench::Command),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -124,6 +129,8 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Serve(command) => Box::pin(serve::run(command, env)).await,
         #[cfg(feature = "dev")]
         Command::Dev(command) => Box::pin(dev::run(command, env)).await,
+        #[cfg(feature = "dev")]
+        Command::Bench(command) => Box::pin(bench::run(command, env)).await,
         Command::Config(command) => config::run(command, env),
         Command::Jobs(command) => jobs::run(command, env).await,
         Command::Dead(command) => Box::pin(dead::run(command, env)).await,

@@ -151,7 +151,7 @@ enum What {
         #[arg(long, default_value_t = 60, value_parser = value_parser!(u64).range(1..))]
         seconds: u64,
     },
-    /// All of them, one after another: about a quarter of an hour
+    /// All of them, one after another: about half an hour
     All {
         /// Multiplies every size
         #[arg(long, default_value_t = 1.0)]

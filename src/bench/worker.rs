@@ -75,7 +75,7 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
         open.push(engine.acquire().await?);
     }
     drop(open);
-    telemetry::start_at_zero(&registry, [QUEUE].into_iter());
+    telemetry::start_at_zero(&registry, [QUEUE]);
     let random = Arc::new(SystemRandom);
     let services = Arc::new(Services {
         pool: handlers,

@@ -32,7 +32,7 @@ pub struct Measure {
     #[command(subcommand)]
     what: What,
     /// Bytes of each job's payload: 100 and 1024 are what docs/BENCH.md states
-    #[arg(long, global = true, default_value_t = 100, value_parser = value_parser!(u32).range(13..=200_000))]
+    #[arg(long, global = true, value_name = "BYTES", default_value_t = 100, value_parser = value_parser!(u32).range(13..=200_000))]
     payload: u32,
     /// A server of yours, as a superuser, instead of one that goes with the run; databases made there are dropped
     #[arg(long, global = true, value_name = "URL")]
@@ -151,7 +151,7 @@ enum What {
         #[arg(long, default_value_t = 60, value_parser = value_parser!(u64).range(1..))]
         seconds: u64,
     },
-    /// All of them, one after another: about a quarter of an hour
+    /// All of them, one after another: about half an hour
     All {
         /// Multiplies every size
         #[arg(long, default_value_t = 1.0)]
@@ -241,7 +241,7 @@ async fn measure(wanted: Measure, env: &Env) -> Result<Exit, Problem> {
         env.out.say("This is a debug build: its figures say nothing. `cargo run --release -- bench …` measures.");
     }
     let mut teller = Teller { out: &env.out, table: Table::new(COLUMNS) };
-    let mut bench = Bench::open(place, executable, wanted.payload as usize, &mut teller).await.map_err(told)?;
+    let mut bench = Bench::open(place, executable, wanted.payload as usize, &mut teller).await.map_err(not_open)?;
     let work = async {
         for measurement in wanted.what.measurements() {
             bench.measure(&measurement).await?;
@@ -324,6 +324,11 @@ impl Audience for Teller<'_> {
     fn say(&mut self, words: &str) {
         self.out.say(words);
     }
+}
+
+fn not_open(error: anyhow::Error) -> Problem {
+    let exit = if error.is::<sqlx::Error>() { Exit::Unreachable } else { Exit::Failed };
+    Problem::new(exit, format!("{error:#}"))
 }
 
 fn told(error: anyhow::Error) -> Problem {

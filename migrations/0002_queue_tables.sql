@@ -23,6 +23,8 @@ create table queue.kinds (
   names text[] not null,                 -- those fields' names
   types jsonpath not null,               -- true of a payload whose fields have those types
   flat boolean not null,                 -- no field holds an object or an array, so that nesting needs no look
+  keep smallint not null default 30,     -- its queue's history_days, here so that an enqueue reads one row
+  capped boolean not null default false, -- some lane of its queue has a cap
   schema jsonb not null,                 -- JSON Schema of the payload, for people and clients
   aliases text[] not null default '{}',  -- earlier names, still run by the same code
   registered_at timestamptz not null default now()
@@ -50,7 +52,7 @@ create table queue.jobs (
   replay_of bigint,     -- the dead letter this job repeats
   root_id bigint,       -- the first job of that lineage
   limit_key text,       -- at most `limit_to` jobs of the team with this key run at once
-  limit_to integer check (limit_to > 0),
+  limit_to integer,
   batch_id bigint,
   chain jsonb,          -- jobs to enqueue one after the other, each when the one before is done
   created_at timestamptz not null default now(),
@@ -65,7 +67,7 @@ create table queue.ready (
   kind text not null,
   priority smallint not null,
   first_job bigint not null,
-  jobs bigint[] not null check (cardinality(jobs) > 0),
+  jobs bigint[] not null,       -- at least one; no constraint: reading it costs each insert as much as half a row
   keep smallint not null,
   attempt smallint not null default 0,   -- attempts already made
   special boolean not null default false,

@@ -171,15 +171,16 @@ begin
           (select string_agg(format(' || $.%s.type() == %s', to_json(f.key), to_json(t)), '') from jsonb_array_elements_text(f.value) t)), ' && ')
         from jsonb_each(k -> 'fields') f), '1 == 1')::jsonpath as types,
       not exists (select from jsonb_each(k -> 'fields') f where f.value ?| array['object', 'array']) as flat,
-      k -> 'schema' as schema, array(select jsonb_array_elements_text(k -> 'aliases')) as aliases
+      k -> 'schema' as schema, array(select jsonb_array_elements_text(k -> 'aliases')) as aliases, q.history_days as keep,
+      exists (select from queue.lanes l where l.queue_id = q.id and l.unfinished_most is not null) as capped
     from jsonb_array_elements(kinds) k join queue.queues q on q.name = k ->> 'queue'
   )
-  insert into queue.kinds as have (kind, queue_id, version, priority, max_attempts, timeout, price, required, fields, names, types, flat, schema, aliases)
+  insert into queue.kinds as have (kind, queue_id, version, priority, max_attempts, timeout, price, required, fields, names, types, flat, schema, aliases, keep, capped)
   select * from given g order by g.kind
   on conflict (kind) do update set queue_id = excluded.queue_id, version = excluded.version, priority = excluded.priority,
     max_attempts = excluded.max_attempts, timeout = excluded.timeout, price = excluded.price, required = excluded.required,
     fields = excluded.fields, names = excluded.names, types = excluded.types, flat = excluded.flat, schema = excluded.schema,
-    aliases = excluded.aliases, registered_at = now()
+    aliases = excluded.aliases, keep = excluded.keep, capped = excluded.capped, registered_at = now()
   where excluded.version >= have.version
     and (have.queue_id, have.version, have.priority, have.max_attempts, have.timeout, have.price, have.required, have.fields, have.schema, have.aliases)
       is distinct from (excluded.queue_id, excluded.version, excluded.priority, excluded.max_attempts, excluded.timeout, excluded.price,

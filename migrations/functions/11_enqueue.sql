@@ -102,36 +102,55 @@ create or replace function queue.enqueue(
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
-  set_ record;
   renamed text;
+  special boolean;
+  sleeping smallint;
   k queue.kinds;
   taken record;
   p smallint;
   due timestamptz := enqueue.run_at;
 begin
-  if enqueue.team_id is null or longshore.current_team() is distinct from enqueue.team_id then
+  if enqueue.team_id is null or longshore.current_team() <> enqueue.team_id
+     or longshore.current_team() is null and session_user in ('longshore_api', 'longshore_worker') then
     perform queue.guard_team(enqueue.team_id);
   end if;
+  deduplicated := false;
+  -- Almost every job: one statement for all of it, because each further one costs as much as a row.
+  if enqueue.idempotency_key is null and enqueue.batch_id is null and enqueue.chain is null and enqueue.limit_key is null
+     and (enqueue.run_at is null or enqueue.run_at <= now()) then
+    with job as (
+      insert into queue.jobs (team_id, keep, queue_id, kind, version, priority, max_attempts, payload, correlation_id, parent_id)
+      select enqueue.team_id, x.keep, x.queue_id, x.kind, x.version, coalesce(enqueue.priority, x.priority), x.max_attempts, enqueue.payload,
+        left(enqueue.correlation_id, 128), enqueue.parent_id
+      from queue.kinds x
+      where x.kind = enqueue.kind and not x.capped and queue.is_sound(x, enqueue.payload, null, enqueue.run_at, enqueue.priority)
+      returning id, keep, queue_id, kind, priority
+    )
+    insert into queue.ready as r (queue_id, team_id, kind, priority, first_job, jobs, keep)
+    select j.queue_id, enqueue.team_id, j.kind, j.priority, j.id, array[j.id], j.keep from job j
+    returning r.first_job, case when exists (select from queue.sleepers s where s.queue_id = r.queue_id) then r.queue_id end
+    into enqueue.job_id, sleeping;
+    if found then
+      if sleeping is not null then perform pg_notify('longshore_' || sleeping, ''); end if;
+      return;
+    end if;
+  end if;
+
   for try in 1..2 loop
-    select x as kind, q.history_days as keep, exists (select from queue.lanes l where l.queue_id = q.id and l.unfinished_most is not null) as capped,
-      exists (select from queue.sleepers s where s.queue_id = q.id) as asleep
-    into set_
-    from queue.kinds x join queue.queues q on q.id = x.queue_id where x.kind = enqueue.kind;
+    select x.* into k from queue.kinds x where x.kind = enqueue.kind;
     exit when found;
     select x.kind into renamed from queue.kinds x where enqueue.kind = any (x.aliases);
     if not found then perform queue.refuse(queue.unknown_kind(enqueue.kind)); end if;
     enqueue.kind := renamed;
   end loop;
-  k := set_.kind;
   if not queue.is_sound(k, enqueue.payload, enqueue.idempotency_key, enqueue.run_at, enqueue.priority) then
     perform queue.refuse(x) from queue.problem(k, enqueue.payload, enqueue.idempotency_key, enqueue.run_at, enqueue.priority) x where x is not null;
   end if;
-  if set_.capped and queue.room(enqueue.team_id, k.queue_id) = 0 then
+  if k.capped and queue.room(enqueue.team_id, k.queue_id) = 0 then
     perform queue.refuse(queue.no_room(k.queue_id));
   end if;
 
   job_id := nextval('queue.job_ids');
-  deduplicated := false;
   if enqueue.idempotency_key is not null then
     select * into taken from queue.take_key(enqueue.team_id, k.kind, enqueue.idempotency_key, enqueue.payload, job_id,
       enqueue.key_lifetime, enqueue.key_scope, enqueue.on_conflict);
@@ -149,20 +168,24 @@ begin
     perform queue.join_batch(enqueue.team_id, enqueue.batch_id, 1);
   end if;
   p := coalesce(enqueue.priority, k.priority);
-  insert into queue.jobs (id, team_id, keep, queue_id, kind, version, priority, max_attempts, payload, key_digest, correlation_id, parent_id,
-    limit_key, limit_to, batch_id, chain)
-  values (job_id, enqueue.team_id, set_.keep, k.queue_id, k.kind, k.version, p, k.max_attempts, enqueue.payload,
-    sha256(convert_to(enqueue.idempotency_key, 'UTF8')), left(enqueue.correlation_id, 128), enqueue.parent_id,
-    enqueue.limit_key, case when enqueue.limit_key is not null then coalesce(enqueue.limit_to, 1) end, enqueue.batch_id, enqueue.chain);
+  special := enqueue.limit_key is not null or enqueue.batch_id is not null or enqueue.chain is not null;
   if due > now() then
     insert into queue.scheduled (job_id, team_id, run_at, queue_id, kind, priority, keep, attempt, special, limit_key, limit_to, reason)
-    values (job_id, enqueue.team_id, due, k.queue_id, k.kind, p, set_.keep, 0,
-      coalesce(enqueue.limit_key, enqueue.batch_id::text, enqueue.chain::text) is not null, enqueue.limit_key, enqueue.limit_to, 'delayed');
-  else
-    insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, special, limit_key, limit_to)
-    values (k.queue_id, enqueue.team_id, k.kind, p, job_id, array[job_id], set_.keep,
-      coalesce(enqueue.limit_key, enqueue.batch_id::text, enqueue.chain::text) is not null, enqueue.limit_key, enqueue.limit_to);
-    if set_.asleep then perform pg_notify('longshore_' || k.queue_id, ''); end if;
+    values (job_id, enqueue.team_id, due, k.queue_id, k.kind, p, k.keep, 0, special, enqueue.limit_key, enqueue.limit_to, 'delayed');
+  end if;
+  -- One statement for both rows: each further one costs as much as a row.
+  with job as (
+    insert into queue.jobs (id, team_id, keep, queue_id, kind, version, priority, max_attempts, payload, key_digest, correlation_id, parent_id,
+      limit_key, limit_to, batch_id, chain)
+    values (job_id, enqueue.team_id, k.keep, k.queue_id, k.kind, k.version, p, k.max_attempts, enqueue.payload,
+      sha256(convert_to(enqueue.idempotency_key, 'UTF8')), left(enqueue.correlation_id, 128), enqueue.parent_id,
+      enqueue.limit_key, case when enqueue.limit_key is not null then greatest(1, enqueue.limit_to) end, enqueue.batch_id, enqueue.chain)
+  )
+  insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, special, limit_key, limit_to)
+  select k.queue_id, enqueue.team_id, k.kind, p, job_id, array[job_id], k.keep, special, enqueue.limit_key, enqueue.limit_to
+  where due is null or due <= now();
+  if exists (select from queue.sleepers s where s.queue_id = k.queue_id) and (due is null or due <= now()) then
+    perform pg_notify('longshore_' || k.queue_id, '');
   end if;
 end $$;
 

@@ -27,7 +27,8 @@ declare
   q smallint;
   accepted integer;
 begin
-  if enqueue_each.team_id is null or longshore.current_team() is distinct from enqueue_each.team_id then
+  if enqueue_each.team_id is null or longshore.current_team() <> enqueue_each.team_id
+     or longshore.current_team() is null and session_user in ('longshore_api', 'longshore_worker') then
     perform queue.guard_team(enqueue_each.team_id);
   end if;
   if enqueue_each.key_scope = 'unfinished' or enqueue_each.on_conflict <> 'first' then
@@ -42,12 +43,9 @@ begin
   end if;
   return query
   with known as materialized (
-    select k, k.kind, k.queue_id, k.version, k.max_attempts, k.priority, q.history_days as keep, r.room
-    from queue.kinds k join queue.queues q on q.id = k.queue_id
-    left join lateral (
-      select queue.room(enqueue_each.team_id, q.id) as room
-      where exists (select from queue.lanes l where l.queue_id = q.id and l.unfinished_most is not null)
-    ) r on true
+    select k, k.kind, k.queue_id, k.version, k.max_attempts, k.priority, k.keep,
+      case when k.capped then queue.room(enqueue_each.team_id, k.queue_id) end as room
+    from queue.kinds k
     where k.kind = any (kinds)
   ), given as materialized (
     select i.n::integer as n, k.kind, k.queue_id, k.keep, k.version, k.max_attempts, i.payload, i.key, i.run_at,
@@ -91,7 +89,7 @@ begin
       limit_key, limit_to, batch_id)
     select f.id, enqueue_each.team_id, f.keep, f.queue_id, f.kind, f.version, f.priority, f.max_attempts, f.payload, f.digest,
       left(f.correlation, 128), enqueue_each.parent_id,
-      f.limit_key, case when f.limit_key is not null then coalesce(enqueue_each.limit_to, 1) end, enqueue_each.batch_id
+      f.limit_key, case when f.limit_key is not null then greatest(1, enqueue_each.limit_to) end, enqueue_each.batch_id
     from fresh f
   ), later as (
     insert into queue.scheduled (job_id, team_id, run_at, queue_id, kind, priority, keep, attempt, special, limit_key, limit_to, reason)

@@ -130,14 +130,22 @@ begin
     where (select count(*) from spent) >= 0
   ), leased as (
     insert into queue.leases (team_id, queue_id, priority, kind, keep, boot_id, attempt, special, limit_key, limit_to, open)
-    select t.team_id, q, t.priority, t.kind, t.keep, boot, t.attempt + 1, t.special, t.limit_key, t.limit_to, array_agg(t.id)
+    select t.team_id, q, t.priority, t.kind, t.keep, boot, t.attempt + 1, t.special, t.limit_key, t.limit_to, array_agg(t.id order by t.id)
     from taken t group by t.team_id, t.priority, t.kind, t.keep, t.attempt, t.special, t.limit_key, t.limit_to
     returning fence, team_id, keep, attempt, open, claimed_at, special
+  ), work as (
+    -- A chunk of one statement lies side by side, and is read as a range; others are looked up one by one.
+    select l.fence, l.attempt, l.claimed_at, l.special, j.*
+    from leased l join queue.jobs j on j.id between l.open[1] and l.open[cardinality(l.open)] and j.team_id = l.team_id and j.keep = l.keep
+    where l.open[cardinality(l.open)] - l.open[1] < cardinality(l.open)
+    union all
+    select l.fence, l.attempt, l.claimed_at, l.special, j.*
+    from leased l cross join lateral unnest(l.open) as o(id) join queue.jobs j on j.id = o.id and j.team_id = l.team_id and j.keep = l.keep
+    where l.open[cardinality(l.open)] - l.open[1] >= cardinality(l.open)
   )
-  select l.fence, j.id, j.team_id, j.kind, j.version, j.priority, l.attempt, j.max_attempts, j.payload, j.correlation_id, j.created_at,
-    l.claimed_at, any_cancel and exists (select from queue.cancels c where c.job_id = j.id and c.team_id = j.team_id), l.special
-  from leased l cross join lateral unnest(l.open) as o(id) join queue.jobs j on j.id = o.id and j.team_id = l.team_id and j.keep = l.keep
-  order by array_position(lane_teams, l.team_id), j.priority, j.id;
+  select w.fence, w.id, w.team_id, w.kind, w.version, w.priority, w.attempt, w.max_attempts, w.payload, w.correlation_id, w.created_at,
+    w.claimed_at, any_cancel and exists (select from queue.cancels c where c.job_id = w.id and c.team_id = w.team_id), w.special
+  from work w;
 end $$;
 
 -- Lanes of known kinds behind a team (and up to `upto`, where one is given) that have ready work, with the priority of

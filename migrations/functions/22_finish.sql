@@ -153,20 +153,23 @@ end $$;
 create or replace function queue.finish(boot uuid, fences bigint[], jobs bigint[]) returns setof bigint
 language sql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
   with done as (
-    select f as fence, array_agg(j) as jobs from unnest(fences, jobs) u(f, j) group by f
+    select f as fence, array_agg(j order by j) as jobs from unnest(fences, jobs) u(f, j) group by f
   ), held as (
     select l.fence, l.team_id, l.keep, l.attempt, l.claimed_at, l.open, l.special, d.jobs
     from queue.leases l join done d using (fence)
     where l.boot_id = boot
     order by l.fence for no key update of l
   ), whole as (
-    delete from queue.leases l using held h where l.fence = h.fence and l.team_id = h.team_id and h.jobs @> h.open and not h.special
+    delete from queue.leases l using held h
+    where l.fence = h.fence and l.team_id = h.team_id and not h.special and (h.jobs = h.open or h.jobs @> h.open)
     returning h.fence, h.team_id, h.keep, h.attempt, h.claimed_at, h.open as ids
   ), part as (
-    update queue.leases l set open = array(select unnest(h.open) except select unnest(h.jobs))
-    from held h where l.fence = h.fence and l.team_id = h.team_id and not h.jobs @> h.open and h.jobs && h.open and not h.special
+    update queue.leases l set open = array(select x from unnest(h.open) x except select unnest(h.jobs) order by 1)
+    from held h
+    where l.fence = h.fence and l.team_id = h.team_id and not h.special and h.jobs <> h.open and not h.jobs @> h.open and h.jobs && h.open
     returning h.fence, h.team_id, h.keep, h.attempt, h.claimed_at, array(select unnest(h.open) intersect select unnest(h.jobs)) as ids
-  ), kept as (select * from whole union all select * from part
+  ), kept as (
+    select * from whole union all select * from part
   ), ended as (
     insert into queue.outcomes (job_id, team_id, keep, fence, attempt, outcome, claimed_at)
     select id, k.team_id, k.keep, k.fence, k.attempt, 1, k.claimed_at from kept k cross join lateral unnest(k.ids) id

@@ -116,6 +116,8 @@ begin
     set_lane.burst, set_lane.unfinished_most)
   on conflict (team_id, queue_id) do update set weight = excluded.weight, running_most = excluded.running_most,
     per_second = excluded.per_second, burst = excluded.burst, unfinished_most = excluded.unfinished_most;
+  update queue.kinds k set capped = exists (select from queue.lanes l where l.queue_id = q and l.unfinished_most is not null)
+  where k.queue_id = q;
   return true;
 end $$;
 

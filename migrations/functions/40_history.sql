@@ -173,6 +173,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   update queue.queues set history_days = days where name = queue_name;
   if not found then return false; end if;
+  update queue.kinds k set keep = days from queue.queues q where q.name = queue_name and k.queue_id = q.id;
   perform queue.ensure_partitions();
   return true;
 end $$;

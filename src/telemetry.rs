@@ -15,7 +15,7 @@ use std::{
 
 use longshore_workers::registry::Registry;
 pub use longshore_workers::telemetry::{Metric, MetricKind};
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
@@ -219,25 +219,72 @@ pub fn start_at_zero<'a>(registry: &Registry, queues: impl IntoIterator<Item = &
     longshore_workers::telemetry::start_at_zero();
 }
 
-/// Records a claim and what it brought.
-pub fn claim(queue: &str, took: Duration, jobs: usize) {
-    histogram!(CLAIM.name, "queue" => queue.to_owned()).record(took.as_secs_f64());
-    if jobs == 0 {
-        counter!(CLAIMS_EMPTY.name, "queue" => queue.to_owned()).increment(1);
-    } else {
-        counter!(CLAIMED.name, "queue" => queue.to_owned()).increment(jobs as u64);
+/// The meters of one kind's runs, looked up once: by name for each job they would cost as much as the job's other upkeep.
+#[derive(Clone)]
+pub struct RunMeters {
+    finished: Vec<(&'static str, Counter)>,
+    run: Histogram,
+}
+
+impl RunMeters {
+    /// Those of a kind. `kind` is the registered name, not an alias.
+    pub fn of(queue: &'static str, kind: &'static str) -> Self {
+        let finished = Verdict::NAMES
+            .into_iter()
+            .map(|outcome| (outcome, counter!(FINISHED.name, "queue" => queue, "kind" => kind, "outcome" => outcome)));
+        Self { finished: finished.collect(), run: histogram!(RUN.name, "queue" => queue, "kind" => kind) }
+    }
+
+    /// Records a run and its verdict.
+    pub fn record(&self, verdict: &Verdict, run: Duration) {
+        if let Some((_, counter)) = self.finished.iter().find(|(outcome, _)| *outcome == verdict.name()) {
+            counter.increment(1);
+        }
+        self.run.record(run.as_secs_f64());
     }
 }
 
-/// Records how long a job had waited, when its first attempt was claimed.
-pub fn job_waited(queue: &str, wait: Duration) {
-    histogram!(WAIT.name, "queue" => queue.to_owned()).record(wait.as_secs_f64());
+/// The meters of one queue's claims.
+#[derive(Clone)]
+pub struct ClaimMeters {
+    seconds: Histogram,
+    empty: Counter,
+    claimed: Counter,
+    wait: Histogram,
+    busy: Gauge,
+    free: Gauge,
 }
 
-/// Records a run and its verdict. `kind` is the registered name, not an alias.
-pub fn job_finished(queue: &'static str, kind: &'static str, verdict: &Verdict, run: Duration) {
-    counter!(FINISHED.name, "queue" => queue, "kind" => kind, "outcome" => verdict.name()).increment(1);
-    histogram!(RUN.name, "queue" => queue, "kind" => kind).record(run.as_secs_f64());
+impl ClaimMeters {
+    /// Those of a queue.
+    pub fn of(queue: &str) -> Self {
+        let queue = || queue.to_owned();
+        Self {
+            seconds: histogram!(CLAIM.name, "queue" => queue()),
+            empty: counter!(CLAIMS_EMPTY.name, "queue" => queue()),
+            claimed: counter!(CLAIMED.name, "queue" => queue()),
+            wait: histogram!(WAIT.name, "queue" => queue()),
+            busy: gauge!(SLOTS.name, "queue" => queue(), "state" => "busy"),
+            free: gauge!(SLOTS.name, "queue" => queue(), "state" => "free"),
+        }
+    }
+
+    /// Records a claim and what it brought.
+    pub fn claim(&self, took: Duration, jobs: usize) {
+        self.seconds.record(took.as_secs_f64());
+        if jobs == 0 { self.empty.increment(1) } else { self.claimed.increment(jobs as u64) }
+    }
+
+    /// Records how long a job had waited, when its first attempt was claimed.
+    pub fn waited(&self, wait: Duration) {
+        self.wait.record(wait.as_secs_f64());
+    }
+
+    /// Shows this worker's slots.
+    pub fn slots(&self, busy: usize, total: usize) {
+        self.busy.set(busy as f64);
+        self.free.set(total.saturating_sub(busy) as f64);
+    }
 }
 
 /// Records results that were refused because the lease was gone.
@@ -281,12 +328,6 @@ pub fn renewal(outcome: Renewal) {
 /// Records one statement that settled jobs.
 pub fn settled(took: Duration) {
     histogram!(SETTLE.name).record(took.as_secs_f64());
-}
-
-/// Shows this worker's slots.
-pub fn worker_slots(queue: &str, busy: usize, total: usize) {
-    gauge!(SLOTS.name, "queue" => queue.to_owned(), "state" => "busy").set(busy as f64);
-    gauge!(SLOTS.name, "queue" => queue.to_owned(), "state" => "free").set(total.saturating_sub(busy) as f64);
 }
 
 /// Shows a pool's connections.

@@ -40,8 +40,12 @@ impl Backend for QueueBackend {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>, worker: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
         self.claimed.poll_recv(cx).map(|ticket| {
+            if ticket.is_none() {
+                // apalis ends a worker when it is told to and its tasks are through, not when its jobs end.
+                let _ = worker.stop();
+            }
             ticket.map(|ticket| {
                 let id = TaskId::from_string(RandomId::default());
                 Ok(TaskBuilder::new(ticket).task_id(id).build())

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     store::{jobs, processes},
-    telemetry,
+    telemetry::ClaimMeters,
 };
 
 /// A claimed job with the slot it occupies and its off switch.
@@ -81,19 +81,23 @@ pub struct Claimer {
 /// A queue that was busy for so long has no sleeper any more. Until then a notice too many costs less than its coming and
 /// going would.
 const AWAKE: Duration = Duration::from_millis(100);
+/// How long a busy claimer waits for more slots when few are free.
+const GATHER: Duration = Duration::from_millis(2);
 
 impl Claimer {
     /// Claims until `stop`; then the receiver of `out` sees the end. Returns early when the incarnation is dead to the
     /// fleet; the heartbeat says so too.
     pub async fn run(self, out: mpsc::Sender<Ticket>, stop: CancellationToken) {
         let name = self.source.name().to_owned();
+        let meters = ClaimMeters::of(&name);
         let mut after = Uuid::nil();
         let mut failures = 0;
         let slots = self.slots.available_permits();
         let mut sleeper = Sleeper::default();
         let mut last_work = Instant::now();
+        let mut working = false;
         while !stop.is_cancelled() {
-            let Some(mut free) = self.free_slots(&mut sleeper, &stop).await else { return };
+            let Some(mut free) = self.free_slots(slots, working, &mut sleeper, &stop).await else { return };
             // Not inside a select: a claim that is dropped may have happened.
             let asked = Instant::now();
             let claimed = {
@@ -108,8 +112,9 @@ impl Claimer {
             match claimed {
                 Ok(jobs) if jobs.is_empty() => {
                     failures = 0;
-                    telemetry::claim(&name, asked.elapsed(), 0);
-                    telemetry::worker_slots(&name, slots.saturating_sub(free.num_permits()), slots);
+                    working = false;
+                    meters.claim(asked.elapsed(), 0);
+                    meters.slots(slots.saturating_sub(free.num_permits()), slots);
                     drop(free);
                     after = Uuid::nil();
                     if self.linger.is_some_and(|linger| last_work.elapsed() >= linger) {
@@ -120,14 +125,15 @@ impl Claimer {
                 Ok(jobs) => {
                     failures = 0;
                     last_work = Instant::now();
-                    telemetry::claim(&name, asked.elapsed(), jobs.len());
-                    telemetry::worker_slots(&name, (slots + jobs.len()).saturating_sub(free.num_permits()), slots);
+                    working = true;
+                    meters.claim(asked.elapsed(), jobs.len());
+                    meters.slots((slots + jobs.len()).saturating_sub(free.num_permits()), slots);
                     self.stir(&mut sleeper).await;
                     for (switch, job) in jobs {
                         after = job.claim.team.0;
                         if job.claim.attempt == 1 {
                             let waited = job.claimed_at - job.claim.created_at;
-                            telemetry::job_waited(&name, waited.to_std().unwrap_or_default());
+                            meters.waited(waited.to_std().unwrap_or_default());
                         }
                         let Some(slot) = free.split(1) else { break };
                         if out.send(Ticket { job, switch, slot }).await.is_err() {
@@ -150,7 +156,13 @@ impl Claimer {
     }
 
     /// All free slots, at least one.
-    async fn free_slots(&self, sleeper: &mut Sleeper, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+    async fn free_slots(
+        &self,
+        slots: usize,
+        working: bool,
+        sleeper: &mut Sleeper,
+        stop: &CancellationToken,
+    ) -> Option<OwnedSemaphorePermit> {
         let mut free = match self.slots.clone().try_acquire_owned() {
             Ok(slot) => slot,
             Err(_) => {
@@ -162,6 +174,10 @@ impl Claimer {
                 }
             }
         };
+        // Under load a claim for every slot that comes free would cost more than the jobs: a moment brings more of them.
+        if working && self.slots.available_permits() < slots / 4 {
+            tokio::time::sleep(GATHER).await;
+        }
         let more = u32::try_from(self.slots.available_permits()).unwrap_or(0);
         if more > 0
             && let Ok(others) = self.slots.clone().try_acquire_many_owned(more)

@@ -30,11 +30,25 @@ pub struct Finisher {
     pub lost: CancellationToken,
 }
 
+/// Jobs recorded by one statement at most.
+const MOST: usize = 1000;
+/// How long a statement waits for company, where other jobs still run.
+const GATHER: Duration = Duration::from_millis(1);
+
 impl Finisher {
     /// Records what comes in, until every sender is gone and all is recorded, or the leases are lost.
     pub async fn run(self, mut settled: mpsc::Receiver<Settled>) {
         let mut batch = Vec::new();
-        while settled.recv_many(&mut batch, 1000).await > 0 {
+        while settled.recv_many(&mut batch, MOST).await > 0 {
+            // Where more is about to end, a moment saves a statement.
+            if batch.len() < MOST / 4 && self.running.count() > batch.len() {
+                tokio::time::sleep(GATHER).await;
+                while batch.len() < MOST
+                    && let Ok(one) = settled.try_recv()
+                {
+                    batch.push(one);
+                }
+            }
             let (done, other): (Vec<_>, Vec<_>) =
                 batch.drain(..).partition(|one: &Settled| !one.special && matches!(one.verdict, Verdict::Done { output: None }));
             self.flush(done, true).await;

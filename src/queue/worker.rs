@@ -1,6 +1,7 @@
 //! A worker process: incarnation after incarnation of claimers, runners, a finisher and a heartbeat.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,7 +31,7 @@ use crate::{
         jobs::Settled,
         processes::{self, Process},
     },
-    telemetry,
+    telemetry::RunMeters,
 };
 
 /// How a worker process takes part in the fleet.
@@ -114,6 +115,7 @@ impl Worker {
             services: self.services.clone(),
             running: running.clone(),
             settled,
+            meters: self.registry.iter().map(|kind| (kind.name, RunMeters::of(kind.queue, kind.name))).collect(),
         });
 
         // Claiming ends when we are asked to stop, and when the leases are lost.
@@ -237,6 +239,7 @@ pub struct Runner {
     services: Arc<Services>,
     running: Arc<Running>,
     settled: mpsc::Sender<Settled>,
+    meters: HashMap<&'static str, RunMeters>,
 }
 
 impl Runner {
@@ -273,7 +276,9 @@ impl Runner {
                     }
                 };
                 span.in_scope(|| log(&verdict, started.elapsed()));
-                telemetry::job_finished(known.queue, known.name, &verdict, started.elapsed());
+                if let Some(meters) = self.meters.get(known.name) {
+                    meters.record(&verdict, started.elapsed());
+                }
                 (known.queue, verdict)
             }
         };

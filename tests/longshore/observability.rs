@@ -14,7 +14,7 @@ use longshore::{
     admin::{self, Checks, Pulse},
     queue::settle::Verdict,
     store::depths,
-    telemetry::{self, Metric, MetricKind, Renewal},
+    telemetry::{self, ClaimMeters, Metric, MetricKind, Renewal, RunMeters},
     workers::{
         ctx::Ctx,
         datalake::object_store::ObjectStore,
@@ -76,9 +76,10 @@ fn record_everything() {
     for source in [Source::Http, Source::Rust] {
         families::jobs_enqueued("record", source, 2, 1);
     }
-    telemetry::claim("tests", moment, 3);
-    telemetry::claim("tests", moment, 0);
-    telemetry::job_waited("tests", moment);
+    let claims = ClaimMeters::of("tests");
+    claims.claim(moment, 3);
+    claims.claim(moment, 0);
+    claims.waited(moment);
     let (text, delay) = ("because".to_owned(), moment);
     for verdict in [
         Verdict::Done { output: None },
@@ -90,7 +91,7 @@ fn record_everything() {
         Verdict::Cancelled,
         Verdict::Released,
     ] {
-        telemetry::job_finished("tests", "record", &verdict, moment);
+        RunMeters::of("tests", "record").record(&verdict, moment);
     }
     telemetry::fenced("tests", 1);
     telemetry::reaped(3, 1);
@@ -99,7 +100,7 @@ fn record_everything() {
         telemetry::renewal(outcome);
     }
     telemetry::settled(moment);
-    telemetry::worker_slots("tests", 3, 10);
+    claims.slots(3, 10);
     telemetry::pool("tests", 1, 4);
     telemetry::http_request("/v1/jobs/{id}", 200, moment);
     telemetry::http_request("/v1/jobs/{id}", 503, moment);

@@ -209,6 +209,19 @@ begin
   end loop;
 end $$;
 
+-- What the engine itself enqueues behind something that ended: for that team, whoever's transaction this is.
+create or replace function queue.follow_up(team uuid, kind text, payload jsonb, correlation text, parent bigint, chain jsonb) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  acting constant text := coalesce(current_setting('app.team_id', true), '');
+  follower bigint;
+begin
+  perform set_config('app.team_id', team::text, true);
+  select e.job_id into follower from queue.enqueue(team, kind, payload, correlation_id => correlation, parent_id => parent, chain => chain) e;
+  perform set_config('app.team_id', acting, true);
+  return follower;
+end $$;
+
 grant execute on function
   queue.enqueue(uuid, text, jsonb, text, timestamptz, smallint, text, bigint, interval, text, text, text, integer, bigint, jsonb)
   to longshore_producer;

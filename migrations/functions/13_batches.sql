@@ -76,7 +76,7 @@ begin
   loop
     n := n + 1;
     update queue.batches x set ended_at = now(), then_job = case when b.then_kind is not null then
-      (queue.enqueue(b.team_id, b.then_kind, b.then_payload, correlation_id => b.correlation_id)).job_id end
+      queue.follow_up(b.team_id, b.then_kind, b.then_payload, b.correlation_id, null, null) end
     where x.team_id = b.team_id and x.batch_id = b.batch_id;
   end loop;
   return n;

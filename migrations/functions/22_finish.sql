@@ -47,8 +47,8 @@ begin
   end if;
   if j.chain is not null and outcome = 1 then
     link := j.chain -> 0;
-    perform queue.enqueue(j.team_id, link ->> 'kind', link -> 'payload', correlation_id => j.correlation_id, parent_id => j.id,
-      chain => case when jsonb_array_length(j.chain) > 1 then j.chain - 0 end);
+    perform queue.follow_up(j.team_id, link ->> 'kind', link -> 'payload', j.correlation_id, j.id,
+      case when jsonb_array_length(j.chain) > 1 then j.chain - 0 end);
   end if;
 end $$;
 

@@ -1,5 +1,5 @@
-//! What keeps the house in order, each on its own rhythm: partitions ahead of the ids, keys past their time, depths for
-//! the dashboards, and holds on credits whose outcome stayed unknown.
+//! What keeps the house in order, each on its own rhythm: partitions ahead of the ids and old ones dropped, keys past their
+//! time, depths for the dashboards, and holds on credits whose outcome stayed unknown.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -19,6 +19,13 @@ pub fn start(pool: &PgPool, random: &Arc<dyn Random>, stop: &CancellationToken) 
         let made = upkeep::ensure_partitions(&mut conn).await?;
         if made > 0 {
             info!(made, "partitions made ahead of the job ids");
+        }
+        Ok(())
+    }));
+    tokio::spawn(every(600).keep("dropping old history", async |mut conn| {
+        upkeep::turn_page(&mut conn).await?;
+        while let Some((partition, carried)) = upkeep::drop_history(&mut conn).await? {
+            info!(partition, carried, "history dropped; what lives on was carried forward");
         }
         Ok(())
     }));

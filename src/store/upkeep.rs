@@ -16,3 +16,15 @@ pub async fn tidy(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
 pub async fn max_connections(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::query_file_scalar!("src/store/upkeep/max_connections.sql").fetch_one(conn).await
 }
+
+/// Begins a new partition once the newest has taken jobs for long enough; returns whether it did.
+pub async fn turn_page(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/upkeep/turn_page.sql").fetch_one(conn).await
+}
+
+/// Drops the oldest partition whose jobs are all over for longer than they are kept. Its name, and how many jobs were
+/// carried forward; `None` when none is due.
+pub async fn drop_history(conn: &mut PgConnection) -> Result<Option<(String, i64)>, sqlx::Error> {
+    let dropped = sqlx::query_file!("src/store/upkeep/drop_history.sql").fetch_one(conn).await?;
+    Ok(dropped.dropped.map(|name| (name, dropped.carried.unwrap_or_default())))
+}

@@ -22,6 +22,7 @@ mod messages;
 mod new_kind;
 mod object_store;
 mod observability;
+mod older_builds;
 mod scheduler;
 mod stack;
 mod stack_database;

@@ -21,7 +21,7 @@ use super::{
     report::Pace,
 };
 use crate::{
-    queue::{execute::Claimed, settle::Verdict},
+    queue::{claim::last_team, execute::Claimed, settle::Verdict},
     store::{
         jobs::{self, Settled},
         processes::{self, Process},
@@ -119,7 +119,10 @@ impl Hand {
     async fn claim(&mut self) -> Result<Vec<Settled>, sqlx::Error> {
         let slots = SLOTS.cast_signed();
         let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.after, &kind::names()).await?;
-        self.after = claimed.last().map_or(Uuid::nil(), |job| job.claim.team.0);
+        self.after = last_team(self.after, claimed.iter().map(|job| job.claim.team.0));
+        if claimed.is_empty() {
+            self.after = Uuid::nil();
+        }
         let done = |job: &Claimed| Settled {
             job: job.claim.job,
             queue: QUEUE,

@@ -21,19 +21,23 @@ use apalis_core::{
     },
     worker::{builder::WorkerBuilder, context::WorkerContext},
 };
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use tokio::sync::mpsc;
 use tower::layer::util::Identity;
 
 use super::{claim::Ticket, worker::Runner};
 
-/// The claimed jobs of one queue. It ends when the claimer ends.
+/// The claimed jobs of one queue, a task for each handful: what apalis does for a task costs as much as a small job. It
+/// ends when the claimer ends.
 struct QueueBackend {
-    claimed: mpsc::Receiver<Ticket>,
+    claimed: mpsc::Receiver<Vec<Ticket>>,
 }
 
 impl Backend for QueueBackend {
-    type Task = Task<Ticket>;
+    type Task = Task<Vec<Ticket>>;
     type Error = Infallible;
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -41,14 +45,14 @@ impl Backend for QueueBackend {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, worker: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        self.claimed.poll_recv(cx).map(|ticket| {
-            if ticket.is_none() {
+        self.claimed.poll_recv(cx).map(|tickets| {
+            if tickets.is_none() {
                 // apalis ends a worker when it is told to and its tasks are through, not when its jobs end.
                 let _ = worker.stop();
             }
-            ticket.map(|ticket| {
+            tickets.map(|tickets| {
                 let id = TaskId::from_string(RandomId::default());
-                Ok(TaskBuilder::new(ticket).task_id(id).build())
+                Ok(TaskBuilder::new(tickets).task_id(id).build())
             })
         })
     }
@@ -59,7 +63,7 @@ impl Backend for QueueBackend {
 }
 
 impl BackendConfig for QueueBackend {
-    type Args = Ticket;
+    type Args = Vec<Ticket>;
     type Id = RandomId;
     type Kind = Ephemeral;
     type Config = ();
@@ -78,7 +82,7 @@ impl BackendConfig for QueueBackend {
 pub fn run(
     queue: &str,
     slots: usize,
-    claimed: mpsc::Receiver<Ticket>,
+    claimed: mpsc::Receiver<Vec<Ticket>>,
     runner: Arc<Runner>,
 ) -> BoxFuture<'static, Result<(), WorkerError>> {
     // Panics are caught where the handler runs, with its job's name at hand.
@@ -87,6 +91,6 @@ pub fn run(
     worker.run().boxed()
 }
 
-async fn work(ticket: Ticket, runner: Data<Arc<Runner>>) {
-    runner.run(ticket).await;
+async fn work(tickets: Vec<Ticket>, runner: Data<Arc<Runner>>) {
+    join_all(tickets.into_iter().map(|ticket| runner.run(ticket))).await;
 }

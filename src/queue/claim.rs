@@ -81,13 +81,15 @@ pub struct Claimer {
 /// A queue that was busy for so long has no sleeper any more. Until then a notice too many costs less than its coming and
 /// going would.
 const AWAKE: Duration = Duration::from_millis(100);
+/// Jobs handed on at once, to run side by side.
+const HANDFUL: usize = 64;
 /// How long a busy claimer waits for more slots when few are free.
 const GATHER: Duration = Duration::from_millis(2);
 
 impl Claimer {
     /// Claims until `stop`; then the receiver of `out` sees the end. Returns early when the incarnation is dead to the
     /// fleet; the heartbeat says so too.
-    pub async fn run(self, out: mpsc::Sender<Ticket>, stop: CancellationToken) {
+    pub async fn run(self, out: mpsc::Sender<Vec<Ticket>>, stop: CancellationToken) {
         let name = self.source.name().to_owned();
         let meters = ClaimMeters::of(&name);
         let mut after = Uuid::nil();
@@ -129,16 +131,21 @@ impl Claimer {
                     meters.claim(asked.elapsed(), jobs.len());
                     meters.slots((slots + jobs.len()).saturating_sub(free.num_permits()), slots);
                     self.stir(&mut sleeper).await;
+                    after = last_team(after, jobs.iter().map(|(_, job)| job.claim.team.0));
+                    let mut handful = Vec::new();
                     for (switch, job) in jobs {
-                        after = job.claim.team.0;
                         if job.claim.attempt == 1 {
                             let waited = job.claimed_at - job.claim.created_at;
                             meters.waited(waited.to_std().unwrap_or_default());
                         }
                         let Some(slot) = free.split(1) else { break };
-                        if out.send(Ticket { job, switch, slot }).await.is_err() {
+                        handful.push(Ticket { job, switch, slot });
+                        if handful.len() == HANDFUL && out.send(std::mem::take(&mut handful)).await.is_err() {
                             return;
                         }
+                    }
+                    if !handful.is_empty() && out.send(handful).await.is_err() {
+                        return;
                     }
                 }
                 Err(error) if is_dead_to_the_fleet(&error) => return,
@@ -264,6 +271,11 @@ impl Claimer {
             () = tokio::time::sleep(how_long) => {}
         }
     }
+}
+
+/// The last team of a claim that hopped on from behind `after`, upwards and then from the start.
+pub fn last_team(after: Uuid, teams: impl Iterator<Item = Uuid> + Clone) -> Uuid {
+    teams.clone().filter(|team| *team <= after).max().or(teams.max()).unwrap_or(after)
 }
 
 /// What the fleet knows of a claimer's sleep.

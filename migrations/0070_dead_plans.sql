@@ -27,6 +27,7 @@ create table queue.plans (
   stopped_by text,
   stopped_at timestamptz,
   ended_at timestamptz,
+  position integer not null default 0,   -- letters up to here are settled
   next_at timestamptz not null default '-infinity', -- its rate allows no replay before
   primary key (team_id, plan_id),
   constraint plans_two_people check (lower(btrim(approved_by)) <> lower(btrim(made_by))),
@@ -38,7 +39,7 @@ create table queue.plan_items (
   team_id uuid not null,
   plan_id bigint not null,
   job_id bigint not null,
-  position integer not null,             -- oldest death first
+  position integer not null,             -- from 1, oldest death first
   payload jsonb,                         -- what it runs with; null: its own
   price bigint not null,
   result text check (result in ('replayed', 'refused', 'settled')), -- null: still to do
@@ -48,9 +49,8 @@ create table queue.plan_items (
   primary key (team_id, plan_id, job_id),
   check ((result is null) = (at is null)),
   check ((result = 'replayed') = (replayed_as is not null))
-);
+) with (fillfactor = 70);
 create index plan_items_plan on queue.plan_items (plan_id, position);
-create index plan_items_open on queue.plan_items (plan_id, position) where result is null;
 
 call longshore.protect('queue.plans', 'select');
 call longshore.protect('queue.plan_items', 'select');

@@ -45,7 +45,7 @@ begin
   end if;
   with items as (
     insert into queue.plan_items (team_id, plan_id, job_id, position, payload, price, result, reason, at)
-    select d.team_id, plan, d.job_id, p.letters + g.n, g.payload, coalesce(k.price, 0),
+    select d.team_id, plan, d.job_id, p.letters + row_number() over (order by g.n), g.payload, coalesce(k.price, 0),
       case when why.reason is not null then 'refused' end, why.reason, case when why.reason is not null then now() end
     from unnest(jobs, payloads, problems) with ordinality g(job_id, payload, problem, n)
     join queue.dead d on d.job_id = g.job_id
@@ -129,7 +129,8 @@ begin
     state := 'stopped';
     return;
   end if;
-  select * into i from queue.plan_items x where x.plan_id = plan and x.result is null order by x.position limit 1;
+  select * into i from queue.plan_items x
+  where x.plan_id = plan and x.position > p.position and x.result is null order by x.position limit 1;
   if not found then
     update queue.plans x set ended_at = clock where x.team_id = team and x.plan_id = plan and x.ended_at is null;
     state := 'ended';
@@ -155,7 +156,7 @@ begin
   update queue.plan_items x set result = state, reason = step_plan.reason, replayed_as = step_plan.replayed_as, at = clock
   where x.team_id = i.team_id and x.plan_id = plan and x.job_id = i.job_id;
   -- A tenth of a second may be made up for, or the way here and back would slow it. Only a replay counts for the rate.
-  update queue.plans x set settled = x.settled + 1, replayed = x.replayed + (state = 'replayed')::integer,
+  update queue.plans x set position = i.position, settled = x.settled + 1, replayed = x.replayed + (state = 'replayed')::integer,
     next_at = case when state = 'replayed' and x.per_second is not null
       then greatest(x.next_at, clock - interval '100 milliseconds') + make_interval(secs => 1 / x.per_second) else x.next_at end
   where x.team_id = team and x.plan_id = plan;

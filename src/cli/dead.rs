@@ -35,6 +35,9 @@ pub enum Command {
     Run {
         /// Its id: plan_7 or 7
         plan: PlanId,
+        /// Let the workers do it, and return at once
+        #[arg(long)]
+        detach: bool,
     },
     /// Stops a plan between two letters
     Stop {
@@ -127,7 +130,7 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Replay(wanted) => settle::replay(&wanted, env).await,
         Command::Discard(wanted) => settle::discard(&wanted, env).await,
         Command::Plan(wanted) => plans::make(&wanted, env).await,
-        Command::Run { plan } => plans::run(plan, env).await,
+        Command::Run { plan, detach } => plans::run(plan, detach, env).await,
         Command::Stop { plan } => plans::stop(plan, env).await,
         Command::Approve { plan } => plans::approve(plan, env).await,
         Command::Report { plan } => plans::report(plan, env).await,

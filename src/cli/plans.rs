@@ -3,6 +3,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
 use super::{
     arguments::{self, Rate},
@@ -96,7 +97,7 @@ fn read_edit(text: &str) -> Result<Edit, Problem> {
 }
 
 /// Runs `longshore dead run`.
-pub async fn run(id: PlanId, env: &Env) -> Result<Exit, Problem> {
+pub async fn run(id: PlanId, detach: bool, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
     let mut tx = db.begin().await?;
     let plan = plans::find(&mut tx, id).await?.ok_or_else(|| no_such(id))?;
@@ -105,6 +106,12 @@ pub async fn run(id: PlanId, env: &Env) -> Result<Exit, Problem> {
         return Ok(Exit::NothingMatched);
     }
     plans::start(&mut tx, &plan, &env.actor).await?;
+    if detach {
+        let job = plans::enqueue_run(&mut tx, &plan, &env.actor).await?;
+        tx.commit().await?;
+        env.out.told(&json!({ "plan": id, "job": job }), &format!("{id} is run by the workers, as {job}"))?;
+        return Ok(Exit::Done);
+    }
     tx.commit().await?;
     let mut batch = Batch::start(plan.left().into(), None)?;
     let end = work(&mut db, &plan, &mut batch).await;
@@ -247,7 +254,8 @@ fn show(view: &View, env: &Env) -> Result<(), Problem> {
         let columns = [Column::Text("TEAM"), Column::Number("MAY COST"), Column::Number("AVAILABLE"), Column::Text("NOW")];
         let mut table = Table::new(columns);
         for one in &view.credit {
-            let verdict = if one.needs <= one.available { "enough" } else { "too little: the rest parks until credits are granted" };
+            let verdict =
+                if one.needs <= one.available { "enough" } else { "too little: the rest parks until credits are granted" };
             table.row([one.team.clone(), one.needs.to_string(), one.available.to_string(), verdict.into()]);
         }
         env.out.line("")?;
@@ -269,7 +277,10 @@ fn fields(view: &View, env: &Env) -> Vec<(&'static str, String)> {
     let mut add = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     add("filter", Some(plan.filter.to_string()));
     add("edit", plan.patch.as_ref().map(ToString::to_string));
-    add("rate", plan.per_second.map(|rate| if rate >= 1.0 { format!("{rate}/s") } else { format!("one in {:.0} s", 1.0 / rate) }));
+    add(
+        "rate",
+        plan.per_second.map(|rate| if rate >= 1.0 { format!("{rate}/s") } else { format!("one in {:.0} s", 1.0 / rate) }),
+    );
     add("note", plan.note.clone());
     add("approved", plan.approved_at.map(|at| by(&plan.approved_by, at)));
     add("started", plan.started_at.map(|at| by(&plan.started_by, at)));
@@ -328,10 +339,9 @@ fn next(plan: &Plan) -> String {
     let id = plan.plan;
     let gates = "consent, suppression, send keys and credit are looked at again when each job runs";
     match plan.state() {
-        State::Unapproved => format!(
-            "it is large: somebody other than {} approves it first: longshore dead approve {id}; {gates}",
-            plan.made_by
-        ),
+        State::Unapproved => {
+            format!("it is large: somebody other than {} approves it first: longshore dead approve {id}; {gates}", plan.made_by)
+        }
         _ => format!("nothing runs yet: longshore dead run {id}; {gates}"),
     }
 }

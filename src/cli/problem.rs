@@ -19,7 +19,7 @@ Exit codes:
     4  partly done
     5  the database can't be reached
     6  migrations are pending
-    7  refused: it needs a confirmation
+    7  refused: it needs a confirmation, or an approval
   130  interrupted";
 
 /// How a command ended.

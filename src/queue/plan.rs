@@ -16,7 +16,7 @@ use crate::store::{
 };
 
 /// Letters looked at together: their payloads are at most so many times 256 KiB.
-const PAGE: i64 = 200;
+const PAGE: i64 = 50;
 
 /// What is wanted.
 #[derive(Debug, Clone, Default)]
@@ -82,13 +82,11 @@ pub async fn make(
         note: wanted.note.clone(),
     };
     let plan = plans::open(conn, owner, by, &opening).await?;
-    while let Some(last) = page.pop() {
-        left -= page.len() as i64 + 1;
-        let next = plans::letters(conn, &wanted.filter, Some(&last), PAGE.min(left)).await?;
-        page.push(last);
+    while let Some(last) = page.last().map(|letter| (letter.died_at, letter.job)) {
+        left -= page.len() as i64;
         let entries = page.into_iter().map(|letter| entry(registry, letter, wanted.edit.as_ref()));
         plans::add(conn, owner, plan, entries.collect()).await?;
-        page = next;
+        page = plans::letters(conn, &wanted.filter, Some(last), PAGE.min(left)).await?;
     }
     let Thresholds { approve_above_jobs, approve_above_credits } = thresholds;
     plans::seal(conn, owner, plan, approve_above_jobs, approve_above_credits).await?;

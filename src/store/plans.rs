@@ -1,7 +1,11 @@
 //! Plans for dead letters, as their makers and readers see them. The steps through a plan are `longshore_workers::dead`.
 
 use chrono::{DateTime, Utc};
-use longshore_workers::ids::{JobId, PlanId, TeamId};
+use longshore_workers::{
+    dead::run_dead_plan::RunDeadPlan,
+    ids::{JobId, PlanId, TeamId},
+    job::Job as _,
+};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -51,7 +55,7 @@ pub struct Letter {
 pub async fn letters(
     conn: &mut PgConnection,
     filter: &Filter,
-    after: Option<&Letter>,
+    after: Option<(DateTime<Utc>, JobId)>,
     limit: i64,
 ) -> Result<Vec<Letter>, sqlx::Error> {
     let ids = filter.ids();
@@ -64,8 +68,8 @@ pub async fn letters(
         filter.error,
         filter.since,
         filter.until,
-        after.map(|one| one.died_at),
-        after.map(|one| one.job.0),
+        after.map(|(died_at, _)| died_at),
+        after.map(|(_, job)| job.0),
         limit,
     )
     .fetch_all(conn)
@@ -301,6 +305,12 @@ pub async fn approve(conn: &mut PgConnection, plan: &Plan, by: &str) -> Result<(
 pub async fn start(conn: &mut PgConnection, plan: &Plan, by: &str) -> Result<(), sqlx::Error> {
     sqlx::query_file!("src/store/plans/start.sql", plan.team.0, plan.plan.0, by).fetch_one(conn).await?;
     Ok(())
+}
+
+/// Gives a started plan to the workers. The job that is at it already, where one is.
+pub async fn enqueue_run(conn: &mut PgConnection, plan: &Plan, correlation: &str) -> Result<JobId, sqlx::Error> {
+    let (team, id) = (plan.team.0, plan.plan.to_string());
+    sqlx::query_file_scalar!("src/store/plans/enqueue_run.sql", team, RunDeadPlan::KIND, id, correlation).fetch_one(conn).await
 }
 
 /// Stops a plan between two letters; false when it does not run.

@@ -42,12 +42,7 @@ pub enum Step {
 }
 
 /// Settles the next letter of a plan, together with its row in the plan. `now` is the database's own where it is `None`.
-pub async fn step(
-    conn: &mut PgConnection,
-    team: TeamId,
-    plan: PlanId,
-    now: Option<DateTime<Utc>>,
-) -> Result<Step, sqlx::Error> {
+pub async fn step(conn: &mut PgConnection, team: TeamId, plan: PlanId, now: Option<DateTime<Utc>>) -> Result<Step, sqlx::Error> {
     let row = sqlx::query_file!("dead/step.sql", team.0, plan.0, now).fetch_one(conn).await?;
     let reason = row.reason.unwrap_or_default();
     Ok(match (row.state.as_str(), row.job, row.replayed_as) {

@@ -6,13 +6,15 @@ use chrono::{DateTime, Duration, Utc};
 use longshore::{
     queue::settle::Verdict,
     workers::{
-        dead::{Step, step},
+        dead::{Step, run_dead_plan::RunDeadPlan, step},
         ids::{PlanId, TeamId},
+        registry::Registry,
     },
 };
 use serde_json::json;
 
 use super::fleet::{Fleet, Ran, binary, ran, snapshot};
+use crate::support::{Stepper, services};
 
 const PLAN: &str = "dead plan --team acme --note 'the mailbox was emptied'";
 const MEND: &str = r#"'[{"op": "replace", "path": "/trouble", "value": ""}]'"#;
@@ -60,18 +62,18 @@ async fn a_plan_that_is_run_twice_replays_each_letter_once() {
 #[tokio::test]
 async fn an_edit_is_applied_to_each_payload_and_the_whole_envelope_is_kept() {
     let (fleet, [job, ..]) = Fleet::with_dead_letters().await;
-    let envelope = "update queue.dead set priority = 2, correlation_id = 'order 7', limit_key = 'door', limit_to = 1 where job_id = $1";
+    let envelope =
+        "update queue.dead set priority = 2, correlation_id = 'order 7', limit_key = 'door', limit_to = 1 where job_id = $1";
     sqlx::query(envelope).bind(job.0).execute(&fleet.db.admin).await.expect("an envelope");
     assert_eq!(fleet.run(&format!("dead plan --team acme --edit {MEND}")).code, 0);
     let run = fleet.run("dead run plan_1 --json");
     assert_eq!((run.code, &run.json()["replayed"]), (0, &json!(2)), "{run}");
-    let kept: (i64, i64, i16, String, String) = sqlx::query_as(
-        "select replay_of, root_id, priority, correlation_id, limit_key from queue.jobs where replay_of = $1",
-    )
-    .bind(job.0)
-    .fetch_one(&fleet.db.admin)
-    .await
-    .expect("the new job");
+    let kept: (i64, i64, i16, String, String) =
+        sqlx::query_as("select replay_of, root_id, priority, correlation_id, limit_key from queue.jobs where replay_of = $1")
+            .bind(job.0)
+            .fetch_one(&fleet.db.admin)
+            .await
+            .expect("the new job");
     assert_eq!(kept, (job.0, job.0, 2, "order 7".into(), "door".into()));
     let verdicts = fleet.stepper.drain("notes").await;
     assert!(verdicts.len() == 2 && verdicts.iter().all(|(_, verdict)| matches!(verdict, Verdict::Done { .. })), "{verdicts:?}");
@@ -82,7 +84,8 @@ async fn an_edit_is_applied_to_each_payload_and_the_whole_envelope_is_kept() {
 #[tokio::test]
 async fn an_edit_that_breaks_a_payload_is_refused_and_the_field_is_named() {
     let (fleet, _) = Fleet::with_dead_letters().await;
-    let test = r#"[{"op": "test", "path": "/trouble", "value": "no such address"}, {"op": "replace", "path": "/trouble", "value": ""}]"#;
+    let test =
+        r#"[{"op": "test", "path": "/trouble", "value": "no such address"}, {"op": "replace", "path": "/trouble", "value": ""}]"#;
     let runs = [
         fleet.run(r#"dead plan --team acme --edit '[{"op": "replace", "path": "/trouble", "value": 7}]'"#),
         fleet.run("dead run plan_1"),
@@ -116,7 +119,8 @@ async fn a_run_that_was_killed_goes_on_where_it_was() {
     }
     assert_eq!(fleet.run("dead run plan_1").code, 0);
     assert_eq!((fleet.open_letters().await, fleet.jobs().await), (0, 6));
-    let twice = "select count(*) from (select from queue.jobs where replay_of is not null group by replay_of having count(*) > 1) x";
+    let twice =
+        "select count(*) from (select from queue.jobs where replay_of is not null group by replay_of having count(*) > 1) x";
     let twice: i64 = sqlx::query_scalar(twice).fetch_one(&fleet.db.admin).await.expect("a count");
     assert_eq!(twice, 0);
 }
@@ -163,10 +167,13 @@ async fn a_large_plan_needs_another_person() {
     snapshot("dead_plan_approve", &runs);
     // Those die again; one of them is within the bounds, two of two credits each are not.
     fleet.stepper.drain("notes").await;
-    let states: Vec<_> = [1, 2]
-        .map(|limit| run(&format!("dead plan --all --limit {limit} --json"), by_credits).json()["state"].clone())
-        .into();
+    let states: Vec<_> =
+        [1, 2].map(|limit| run(&format!("dead plan --all --limit {limit} --json"), by_credits).json()["state"].clone()).into();
     assert_eq!(states, ["ready", "unapproved"]);
+    // A replay at once is no way around it.
+    let at_once = run("dead replay --all --yes", by_count);
+    assert_eq!(at_once.code, 7, "{at_once}");
+    assert!(at_once.stderr.contains("longshore dead plan"), "{at_once}");
 }
 
 #[tokio::test]
@@ -193,6 +200,22 @@ async fn a_rate_is_kept_whoever_steps_through_the_plan() {
     assert!(matches!(step_at(300).await, Step::Replayed { .. }));
     assert_eq!(step_at(300).await, Step::Ended);
     assert_eq!(fleet.open_letters().await, 0);
+}
+
+#[tokio::test]
+async fn workers_run_a_plan_of_several_teams_each_letter_as_its_own_team_s() {
+    let (fleet, jobs) = Fleet::with_dead_letters().await;
+    let workers = Stepper::new(&fleet.db, Registry::new().add::<RunDeadPlan>(), services(&fleet.db)).await;
+    assert_eq!(fleet.run("dead plan --all").code, 0);
+    let runs = ["", ""].map(|_| fleet.run("dead run plan_1 --detach --json"));
+    assert_eq!((runs[0].code, runs[0].json()), (0, runs[1].json()), "one job is at it");
+    assert_eq!(fleet.open_letters().await, 3);
+    assert_eq!(workers.drain("upkeep").await.len(), 1);
+    assert_eq!(fleet.open_letters().await, 0);
+    let same = "select count(*) from queue.jobs n join queue.dead d on d.job_id = n.replay_of and d.team_id = n.team_id where d.job_id = any ($1)";
+    let same: i64 = sqlx::query_scalar(same).bind(jobs.map(|job| job.0)).fetch_one(&fleet.db.admin).await.expect("a count");
+    assert_eq!(same, 3);
+    assert_eq!(fleet.run("dead report plan_1 --json").json()["state"], "ended");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use layers::{Layers, is_secret};
 pub use problem::{ConfigError, Source};
 
 use crate::{
+    queue::plan::Thresholds,
     telemetry::LogFormat,
     workers::{datalake::object_store, rules::Rules, vendors},
 };
@@ -46,6 +47,8 @@ pub struct Config {
     pub database: Database,
     /// How a worker process claims and runs.
     pub worker: Worker,
+    /// Which plans for dead letters need a second person.
+    pub dead: Thresholds,
     /// How often the scheduler looks.
     pub scheduler: Scheduler,
     /// The HTTP door.

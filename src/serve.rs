@@ -64,7 +64,8 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(bind).await.with_context(|| format!("can't listen on api.bind = {bind}"))?;
     let address = listener.local_addr()?;
     let stop = role.shutdown.stop().clone();
-    let state = ApiState::new(pool.clone(), role.registry.clone(), role.clock.clone(), role.random.clone(), stop.clone());
+    let (clock, random, thresholds) = (role.clock.clone(), role.random.clone(), role.config.dead);
+    let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds);
     let hooks = role.config.api.public_url.clone().map(|public_url| Hooks {
         pool: pool.clone(),
         auth_token: role.config.vendors.twilio.auth_token.clone(),

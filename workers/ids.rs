@@ -48,45 +48,70 @@ impl fmt::Display for CampaignId {
     }
 }
 
+/// A plan for dead letters. Written `plan_7` for people and over HTTP, a `bigint` in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct PlanId(pub i64);
+
 /// What is wrong with a text that should have named a job.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a job id; one looks like job_123")]
 pub struct InvalidJobId(String);
 
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "job_{}", self.0)
-    }
-}
+/// What is wrong with a text that should have named a plan.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a plan id; one looks like plan_7")]
+pub struct InvalidPlanId(String);
 
-impl FromStr for JobId {
-    type Err = InvalidJobId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("job_").unwrap_or(text);
-        let sound = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        match digits.parse() {
-            Ok(id) if sound => Ok(Self(id)),
-            _ => Err(InvalidJobId(text.chars().take(64).collect())),
+/// How a number is written with a prefix that says what it names.
+macro_rules! written {
+    ($id:ident, $prefix:literal, $invalid:ident) => {
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
         }
-    }
+
+        impl FromStr for $id {
+            type Err = $invalid;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let digits = text.strip_prefix($prefix).unwrap_or(text);
+                let sound = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+                match digits.parse() {
+                    Ok(id) if sound => Ok(Self(id)),
+                    _ => Err($invalid(text.chars().take(64).collect())),
+                }
+            }
+        }
+
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $id {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
 }
 
-impl Serialize for JobId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for JobId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+written!(JobId, "job_", InvalidJobId);
+written!(PlanId, "plan_", InvalidPlanId);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_is_not_a_job() {
+        assert_eq!("plan_7".parse::<PlanId>().ok(), Some(PlanId(7)));
+        assert!("job_7".parse::<PlanId>().is_err() && "plan_7".parse::<JobId>().is_err());
+        assert_eq!(PlanId(7).to_string(), "plan_7");
+    }
 
     #[test]
     fn a_job_id_is_read_with_and_without_its_prefix() {

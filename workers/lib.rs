@@ -8,6 +8,7 @@ pub mod credits;
 pub mod ctx;
 pub mod datalake;
 pub mod db;
+pub mod dead;
 pub mod enqueue;
 pub mod enrichment;
 pub mod enrollment;
@@ -25,6 +26,7 @@ use registry::Registry;
 pub fn registry() -> Registry {
     Registry::new()
         .add::<datalake::ingest_file::IngestFile>()
+        .add::<dead::run_dead_plan::RunDeadPlan>()
         .add::<enrichment::enrich_person::EnrichPerson>()
         .add::<enrollment::end_enrollments::EndEnrollments>()
         .add::<enrollment::enroll_batch::EnrollBatch>()

@@ -36,6 +36,7 @@ pub struct Kind {
     pub price: i64,
     /// JSON Schema of the payload.
     pub schema: Value,
+    upcast: fn(i16, Value) -> Result<Value, Invalid>,
     check: fn(Value) -> Result<(), Invalid>,
     run: fn(i16, Value, Ctx) -> Running,
 }
@@ -52,6 +53,7 @@ impl Kind {
             timeout: J::TIMEOUT,
             price: J::PRICE,
             schema: schemars::schema_for!(J).to_value(),
+            upcast: J::upcast,
             check: |payload| parse::<J>(payload).map(drop),
             run: |version, payload, ctx| {
                 Box::pin(async move {
@@ -61,6 +63,11 @@ impl Kind {
                 })
             },
         }
+    }
+
+    /// Turns the payload of an older version into this one's shape.
+    pub fn upcast(&self, version: i16, payload: Value) -> Result<Value, Invalid> {
+        (self.upcast)(version, payload)
     }
 
     /// Refuses a payload that could never run, naming the field.

@@ -64,6 +64,8 @@ pub enum Code {
     MethodNotAllowed,
     RequestTimeout,
     AlreadyEnded,
+    AlreadySettled,
+    ApprovalNeeded,
     KeyInUse,
     TooLarge,
     UnsupportedMediaType,
@@ -97,6 +99,8 @@ impl Code {
             }
             Self::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "The request arrived too slowly"),
             Self::AlreadyEnded => (S::CONFLICT, "already_ended", "The job has ended"),
+            Self::AlreadySettled => (S::CONFLICT, "already_settled", "The dead letter or plan is settled already"),
+            Self::ApprovalNeeded => (S::CONFLICT, "approval_needed", "The plan is too large for one person"),
             Self::KeyInUse => (S::CONFLICT, "key_in_use", "The idempotency key is being used by an unfinished request"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too_large", "The request is too large"),
             Self::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON"),
@@ -136,6 +140,9 @@ impl Code {
             "LS007" => Self::WrongTeam,
             "LS008" => Self::OverLimit,
             "LS009" => Self::InvalidPriority,
+            "LS012" => Self::NotFound,
+            "LS013" => Self::AlreadySettled,
+            "LS017" => Self::ApprovalNeeded,
             _ => return None,
         })
     }
@@ -275,6 +282,10 @@ impl From<sqlx::Error> for ApiError {
         let sqlstate = database.code();
         if let Some(code) = Code::of_sqlstate(sqlstate) {
             let detail = with_hint(database.message(), database.hint().unwrap_or_default());
+            // What the address names is no field of the body.
+            if matches!(code, Code::NotFound | Code::AlreadySettled | Code::ApprovalNeeded) {
+                return Self::new(code, detail);
+            }
             return Self::field(code, pointer(database.detail().unwrap_or_default()), detail);
         }
         match (sqlstate, sqlstate.get(..2)) {

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod body;
 pub mod coalesce;
 pub mod conventions;
+pub mod dead;
 pub mod error;
 pub mod health;
 pub mod jobs;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use crate::queue::plan::Thresholds;
 use error::{ApiError, Code};
 
 /// What every request may reach.
@@ -41,6 +43,8 @@ pub struct ApiState {
     pub random: Arc<dyn Random>,
     /// Cancelled when this process has been told to stop: it answers what it has, and is no longer ready.
     pub draining: CancellationToken,
+    /// Which plans for dead letters need a second person.
+    pub thresholds: Thresholds,
     keys: auth::KeyCache,
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
@@ -60,6 +64,7 @@ impl ApiState {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         draining: CancellationToken,
+        thresholds: Thresholds,
     ) -> Arc<Self> {
         Arc::new(Self {
             coalescer: coalesce::Coalescer::new(pool.clone()),
@@ -68,6 +73,7 @@ impl ApiState {
             clock,
             random,
             draining,
+            thresholds,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
             batches: Semaphore::new(BATCHES),
@@ -93,6 +99,13 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::batch::enqueue_batch))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::cancel))
+        .routes(routes!(dead::list))
+        .routes(routes!(dead::show))
+        .routes(routes!(dead::replay))
+        .routes(routes!(dead::discard))
+        .routes(routes!(dead::plans::make))
+        .routes(routes!(dead::plans::show))
+        .routes(routes!(dead::plans::run))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

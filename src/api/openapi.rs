@@ -29,7 +29,7 @@ impl IntoResponses for Refusals {
             ("403", "The key may not do this"),
             ("404", "Not there, or another team's"),
             ("408", "The body arrived too slowly"),
-            ("409", "The job has ended, or the key is in use"),
+            ("409", "Ended or settled already, in use, or not approved yet"),
             ("413", "Too large"),
             ("415", "Not JSON"),
             ("422", "A field is wrong; `errors` names it"),
@@ -48,7 +48,10 @@ impl IntoResponses for Refusals {
 }
 
 #[derive(OpenApi)]
-#[openapi(tags((name = "jobs", description = "Put jobs in, look at them, cancel them")))]
+#[openapi(tags(
+    (name = "jobs", description = "Put jobs in, look at them, cancel them"),
+    (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
+))]
 struct Base;
 
 /// The document before the routes.

@@ -90,6 +90,14 @@ impl Batch {
         !self.tally.interrupted
     }
 
+    /// Waits so long, or until Ctrl-C.
+    pub async fn pause(&self, how_long: Duration) {
+        tokio::select! {
+            () = self.shutdown.stop().cancelled() => {}
+            () = tokio::time::sleep(how_long) => {}
+        }
+    }
+
     /// Counts what came of it.
     pub fn count(&mut self, step: Step) {
         match step {

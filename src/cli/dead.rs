@@ -1,4 +1,4 @@
-//! `longshore dead`: dead letters, looked at; replayed or discarded by `settle.rs`.
+//! `longshore dead`: dead letters, looked at; replayed or discarded by `settle.rs`, planned for by `plans.rs`.
 
 use clap::{Args, Subcommand};
 
@@ -6,12 +6,13 @@ use super::{
     arguments::Moment,
     env::{Database, Env},
     output::{Column, Table},
+    plans,
     problem::{Exit, Problem},
     settle,
 };
 use crate::{
     store::dead::{self, Filter, Letter, Row},
-    workers::ids::JobId,
+    workers::ids::{JobId, PlanId},
 };
 
 /// What may be asked of dead letters.
@@ -28,6 +29,33 @@ pub enum Command {
     Replay(settle::Replay),
     /// Gives dead letters up; they stay on record
     Discard(settle::Discard),
+    /// Plans a replay: shows what it holds, what would be refused and what it may cost
+    Plan(plans::Make),
+    /// Runs a plan, or goes on with it
+    Run {
+        /// Its id: plan_7 or 7
+        plan: PlanId,
+        /// Let the workers do it, and return at once
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Stops a plan between two letters
+    Stop {
+        /// Its id: plan_7 or 7
+        plan: PlanId,
+    },
+    /// Approves a plan that somebody else made
+    Approve {
+        /// Its id: plan_7 or 7
+        plan: PlanId,
+    },
+    /// Says what became of a plan and of the jobs it replayed
+    Report {
+        /// Its id: plan_7 or 7
+        plan: PlanId,
+    },
+    /// Lists plans, the newest first
+    Plans(plans::List),
 }
 
 /// Which dead letters.
@@ -101,6 +129,12 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Show { job } => show(job, env).await,
         Command::Replay(wanted) => settle::replay(&wanted, env).await,
         Command::Discard(wanted) => settle::discard(&wanted, env).await,
+        Command::Plan(wanted) => plans::make(&wanted, env).await,
+        Command::Run { plan, detach } => plans::run(plan, detach, env).await,
+        Command::Stop { plan } => plans::stop(plan, env).await,
+        Command::Approve { plan } => plans::approve(plan, env).await,
+        Command::Report { plan } => plans::report(plan, env).await,
+        Command::Plans(wanted) => plans::list(&wanted, env).await,
     }
 }
 

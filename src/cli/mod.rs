@@ -16,6 +16,7 @@ mod jobs;
 mod keys;
 mod kinds;
 mod output;
+mod plans;
 mod problem;
 mod queues;
 mod schedules;
@@ -80,7 +81,7 @@ enum Command {
     /// Jobs: list, show, cancel, enqueue
     #[command(subcommand)]
     Jobs(jobs::Command),
-    /// Dead letters: list, show, replay, discard
+    /// Dead letters: list, show, replay, discard, plan
     #[command(subcommand)]
     Dead(dead::Command),
     /// Queues: depths, pause, resume

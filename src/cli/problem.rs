@@ -19,7 +19,7 @@ Exit codes:
     4  partly done
     5  the database can't be reached
     6  migrations are pending
-    7  refused: it needs a confirmation
+    7  refused: it needs a confirmation, or an approval
   130  interrupted";
 
 /// How a command ended.
@@ -121,7 +121,8 @@ impl From<sqlx::Error> for Problem {
         };
         match refusal.code() {
             "LS012" => told(Exit::NothingMatched),
-            "LS013" => told(Exit::Failed),
+            "LS013" | "LS018" => told(Exit::Failed),
+            "LS017" => told(Exit::Refused),
             _ if ours => told(Exit::Usage),
             "42P01" | "3F000" | "42883" | "42703" => pending(refusal.message()),
             "42501" => Self { remedy: Some(ROLE.into()), ..told(Exit::Failed) },

@@ -14,6 +14,7 @@ use super::{
     problem::{Exit, Problem},
 };
 use crate::{
+    queue::plan::Thresholds,
     store::dead::{self, Filter, Letter, Picked, Plan},
     workers::{self, ids::JobId},
 };
@@ -116,6 +117,13 @@ async fn settle(action: &Action, manner: &Manner, env: &Env) -> Result<Exit, Pro
 
     if manner.dry_run {
         return dry_run(action, &plan, &samples, env);
+    }
+    let Thresholds { approve_above_jobs, approve_above_credits } = env.config()?.dead;
+    if matches!(action, Action::Replay(_)) && (plan.matched > approve_above_jobs || plan.price > approve_above_credits) {
+        let large = format!("{} dead letters and up to {} credits are too much for one person", plan.matched, plan.price);
+        return Err(
+            Problem::new(Exit::Refused, large).remedy("longshore dead plan with the same filter; somebody else approves it")
+        );
     }
     if plan.matched == 0 && refused == 0 {
         env.out.told(&Settled::new(Tally::default(), &[]), "no open dead letter matches")?;

@@ -30,6 +30,9 @@ impl Config {
         within("worker.slots", self.worker.slots, &(1..=10_000), problem);
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
+        let bound = 0..=1_000_000_000;
+        within("dead.approve_above_jobs", self.dead.approve_above_jobs, &bound, problem);
+        within("dead.approve_above_credits", self.dead.approve_above_credits, &bound, problem);
         let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);
         within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
         within("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds, &(100..=60_000), problem);

@@ -13,6 +13,7 @@ pub mod claim;
 pub mod execute;
 pub mod finish;
 pub mod lease;
+pub mod plan;
 pub mod promoter;
 pub mod quarantine;
 pub mod reaper;

@@ -7,24 +7,30 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 /// Which dead letters. What is `None` does not narrow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Filter {
     /// Only these.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs: Option<Vec<JobId>>,
     /// Of one team.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<TeamId>,
     /// Of one kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Whose last error holds this text, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// That died then or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
     /// That died then or earlier.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
 }
 
 impl Filter {
-    fn ids(&self) -> Option<Vec<i64>> {
+    pub(super) fn ids(&self) -> Option<Vec<i64>> {
         self.jobs.as_ref().map(|jobs| jobs.iter().map(|job| job.0).collect())
     }
 }

@@ -10,6 +10,7 @@ pub mod job_view;
 pub mod jobs;
 pub mod migrate;
 pub mod operator;
+pub mod plans;
 pub mod processes;
 pub mod queues;
 pub mod schedules;

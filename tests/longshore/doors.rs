@@ -21,8 +21,8 @@ const DOORS: &[Door] = &[
         names: &["axum::", "utoipa_axum::"],
         doors: &["src/api/", "src/admin.rs", "src/dev/sandbox/", "src/dev/sandbox.rs"],
     },
-    // A job's view is read by SQL and answered as it is: its shape is described where it is declared.
-    Door { what: "OpenAPI", names: &["utoipa::"], doors: &["src/api/", "src/store/job_view.rs"] },
+    // A job's view, and a plan's, are read by SQL and answered as they are: their shape is described where it is declared.
+    Door { what: "OpenAPI", names: &["utoipa::"], doors: &["src/api/", "src/store/job_view.rs", "src/store/plans.rs"] },
     Door { what: "clap", names: &["clap::", "clap_complete::"], doors: &["src/cli/", "src/main.rs"] },
     Door { what: "tables for people", names: &["comfy_table::"], doors: &["src/cli/", "src/dev/"] },
     Door { what: "progress bars", names: &["indicatif::"], doors: &["src/cli/batch.rs", "src/dev/"] },
@@ -47,6 +47,7 @@ const DOORS: &[Door] = &[
     },
     Door { what: "log output", names: &["tracing_subscriber::"], doors: &["src/telemetry.rs", "src/telemetry/"] },
     Door { what: "signals", names: &["signal::unix", "signal::ctrl_c"], doors: &["src/shutdown.rs"] },
+    Door { what: "JSON patches", names: &["json_patch::"], doors: &["src/queue/plan.rs"] },
     Door { what: "cron patterns", names: &["croner::"], doors: &["src/scheduler/", "src/scheduler.rs"] },
     Door {
         what: "statements",

@@ -228,21 +228,23 @@ fn check(registry: &Registry, wanted: JobRequest, id: &RequestId) -> Result<NewJ
     {
         return Err(ApiError::field(Code::InvalidRunAt, "/run_at", "run_at must lie within a year from now"));
     }
-    // A kind that only newer builds know is left to the database.
-    let known = registry.get(&wanted.kind);
-    if let Some(kind) = known {
-        kind.check(wanted.payload.clone()).map_err(|invalid| {
-            let field = if invalid.field == "payload" { String::new() } else { pointer(&invalid.field) };
-            ApiError::field(Code::InvalidPayload, format!("/payload{field}"), invalid.reason)
-        })?;
-    }
+    check_payload(registry, &wanted.kind, &wanted.payload)?;
     Ok(NewJob {
-        kind: known.map_or(wanted.kind, |kind| kind.name.to_owned()),
+        kind: registry.get(&wanted.kind).map_or(wanted.kind, |kind| kind.name.to_owned()),
         payload: wanted.payload,
         key: wanted.idempotency_key,
         run_at: wanted.run_at,
         priority: wanted.priority,
         correlation: Some(wanted.correlation_id.unwrap_or_else(|| id.0.to_string())),
+    })
+}
+
+/// Refuses a payload that could never run. A kind that only newer builds know is left to the database.
+pub(super) fn check_payload(registry: &Registry, kind: &str, payload: &Value) -> Result<(), ApiError> {
+    let Some(kind) = registry.get(kind) else { return Ok(()) };
+    kind.check(payload.clone()).map_err(|invalid| {
+        let field = if invalid.field == "payload" { String::new() } else { pointer(&invalid.field) };
+        ApiError::field(Code::InvalidPayload, format!("/payload{field}"), invalid.reason)
     })
 }
 
@@ -284,7 +286,7 @@ fn no_such_job() -> ApiError {
 }
 
 /// The job named in the path.
-pub struct JobPath(JobId);
+pub struct JobPath(pub JobId);
 
 impl FromRequestParts<Api> for JobPath {
     type Rejection = ApiError;

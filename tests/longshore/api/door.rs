@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use longshore::{
     api::{self, ApiState, serve::Bounds},
+    queue::plan::Thresholds,
     store,
     tenancy::keys::{self, Scope},
     workers::{
@@ -113,7 +114,9 @@ impl Door {
         // Near the database's own time, but standing still.
         let clock = TestClock::at(now(&db).await);
         let stop = CancellationToken::new();
-        let state = ApiState::new(pool, Arc::new(registry()), Arc::new(clock.clone()), Arc::new(SystemRandom), stop.clone());
+        let bounds_of_one = Thresholds { approve_above_jobs: 3, approve_above_credits: 1000 };
+        let (registry, ticks) = (Arc::new(registry()), Arc::new(clock.clone()));
+        let state = ApiState::new(pool, registry, ticks, Arc::new(SystemRandom), stop.clone(), bounds_of_one);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let served = tokio::spawn(api::serve::serve_within(bounds, listener, api::router(state.clone(), None), stop.clone()));

@@ -2,6 +2,7 @@
 
 mod batch;
 mod conventions;
+mod dead;
 mod door;
 mod input;
 mod jobs;

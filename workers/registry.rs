@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     ctx::Ctx,
-    job::{Invalid, Job, OrDead, Outcome, RetryPolicy},
+    job::{Invalid, Job, Limit, OrDead, Outcome, RetryPolicy},
 };
 
 type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -36,7 +36,7 @@ pub struct Kind {
     pub price: i64,
     /// JSON Schema of the payload.
     pub schema: Value,
-    check: fn(Value) -> Result<(), Invalid>,
+    check: fn(Value) -> Result<Option<Limit>, Invalid>,
     run: fn(i16, Value, Ctx) -> Running,
 }
 
@@ -52,7 +52,7 @@ impl Kind {
             timeout: J::TIMEOUT,
             price: J::PRICE,
             schema: schemars::schema_for!(J).to_value(),
-            check: |payload| parse::<J>(payload).map(drop),
+            check: |payload| parse::<J>(payload).map(|job| job.limit()),
             run: |version, payload, ctx| {
                 Box::pin(async move {
                     let payload = J::upcast(version, payload).or_dead()?;
@@ -63,8 +63,8 @@ impl Kind {
         }
     }
 
-    /// Refuses a payload that could never run, naming the field.
-    pub fn check(&self, payload: Value) -> Result<(), Invalid> {
+    /// Refuses a payload that could never run, naming the field; else tells the limit that the job itself declares.
+    pub fn check(&self, payload: Value) -> Result<Option<Limit>, Invalid> {
         (self.check)(payload)
     }
 

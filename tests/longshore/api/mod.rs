@@ -6,4 +6,5 @@ mod door;
 mod input;
 mod jobs;
 mod keys;
+mod options;
 mod rate;

@@ -1,4 +1,4 @@
-//! What keeps the house in order, each on its own rhythm: partitions ahead of the ids, keys past their time, depths for
+//! What keeps the house in order, each on its own rhythm: partitions ahead of the ids, old history, keys past their time, depths for
 //! the dashboards, and holds on credits whose outcome stayed unknown.
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -19,6 +19,15 @@ pub fn start(pool: &PgPool, random: &Arc<dyn Random>, stop: &CancellationToken) 
         let made = upkeep::ensure_partitions(&mut conn).await?;
         if made > 0 {
             info!(made, "partitions made ahead of the job ids");
+        }
+        Ok(())
+    }));
+    tokio::spawn(every(600).keep("dropping old history", async |mut conn| {
+        if upkeep::turn_page(&mut conn).await? {
+            info!("new jobs go into a new partition");
+        }
+        while let Some(dropped) = upkeep::drop_history(&mut conn).await? {
+            info!(partition = dropped.name, carried = dropped.carried, "old history dropped");
         }
         Ok(())
     }));

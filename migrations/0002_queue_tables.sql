@@ -388,6 +388,8 @@ create table queue.batches (
   batch_id bigint not null default nextval('queue.batch_ids'),
   then_kind text,
   then_payload jsonb,
+  then_limit_key text,
+  then_limit_to integer,
   correlation_id text,
   jobs bigint not null default 0,
   done bigint not null default 0,
@@ -399,6 +401,9 @@ create table queue.batches (
   then_job bigint,
   primary key (team_id, batch_id)
 );
+
+create index batches_then on queue.batches (then_job) where then_job is not null;
+create index batches_open on queue.batches (batch_id) where sealed_at is not null and ended_at is null;
 
 -- What moved in batches and is not added up yet: appended with each enqueue and each end, so that no two jobs of a batch
 -- wait for each other.

@@ -14,7 +14,7 @@ use crate::{
     datalake::object_store::ObjectStore,
     db::{self, Tx},
     enqueue::{self, Enqueued, Options},
-    ids::{JobId, TeamId},
+    ids::{BatchId, JobId, TeamId},
     job::{Done, Job, Outcome, Stop},
     vendors::Vendors,
 };
@@ -63,6 +63,24 @@ pub struct Claim {
     pub created_at: DateTime<Utc>,
     /// Who may finish it.
     pub lease: Lease,
+}
+
+/// How long a handler waits inside its run for a place in a rate: shorter than that costs less than coming back.
+const PERMIT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What became of the jobs of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedBatch {
+    /// The batch.
+    pub batch: BatchId,
+    /// Jobs that belonged to it.
+    pub jobs: i64,
+    /// Of those, done.
+    pub done: i64,
+    /// Dead; a dead letter that is replayed later does not change it.
+    pub dead: i64,
+    /// Cancelled.
+    pub cancelled: i64,
 }
 
 /// Handed to [`Job::run`].
@@ -161,6 +179,21 @@ impl Ctx {
         Ok(enqueue::one(conn, self.team(), job, self.inherit(options)).await?)
     }
 
+    /// Opens a batch of the same team, in the caller's transaction; see [`enqueue::open_batch`].
+    pub async fn open_batch<J: Job>(&self, conn: &mut PgConnection, then: Option<&J>) -> Result<BatchId, Stop> {
+        Ok(enqueue::open_batch(conn, self.team(), then, self.claim.correlation.as_deref()).await?)
+    }
+
+    /// The batch at whose end this job was enqueued; `None` for every other job.
+    pub async fn ended_batch(&self) -> Result<Option<EndedBatch>, Stop> {
+        let mut tx = self.tx().await?;
+        let batch = sqlx::query_file_as!(EndedBatch, "queue/ended_batch.sql", self.team().0, self.job().0)
+            .fetch_optional(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(batch)
+    }
+
     /// Enqueues many jobs of one kind with one statement; `key` gives each its idempotency key. All or none: a refused
     /// row is an error.
     pub async fn enqueue_many<J: Job>(
@@ -224,6 +257,31 @@ impl Ctx {
             sqlx::query_file_scalar!("queue/find_checkpoint.sql", self.team().0, self.job().0).fetch_optional(&mut *tx).await?;
         tx.commit().await?;
         Ok(point.flatten().map(serde_json::from_value).transpose()?)
+    }
+
+    /// Reports how far the job is, outside any transaction: for whoever looks at it.
+    pub async fn progress(&self, done: i64, total: Option<i64>) -> Result<(), Stop> {
+        let mut tx = self.tx().await?;
+        sqlx::query_file!("queue/progress.sql", self.team().0, self.job().0, done, total).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Takes `n` out of a named rate that all processes share (`longshore buckets`), for a call that somebody else counts:
+    /// `ctx.permit("twilio:+1555…", 1).await?`. Waits for its place up to a few seconds; where that is longer, the job comes
+    /// back later and burns no attempt. A name that nobody has set a rate for is granted at once.
+    pub async fn permit(&self, name: &str, n: u32) -> Result<(), Stop> {
+        let mut tx = self.tx().await?;
+        let n = i32::try_from(n).unwrap_or(i32::MAX);
+        let answer = sqlx::query_file!("queue/permit.sql", self.team().0, name, n, PERMIT_PATIENCE.as_secs_f64())
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        let wait = Duration::from_secs_f64(answer.wait_seconds.max(0.0));
+        if answer.granted {
+            return self.sleep(wait).await;
+        }
+        Err(Stop::snooze(wait, format!("the rate {name} is used up")))
     }
 
     /// Waits, unless the job should stop first.

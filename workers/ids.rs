@@ -35,6 +35,11 @@ impl FromStr for TeamId {
 #[sqlx(transparent)]
 pub struct JobId(pub i64);
 
+/// Jobs that belong together (`queue.open_batch`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct BatchId(pub i64);
+
 /// A campaign. A plain number everywhere: people call campaigns by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema, sqlx::Type)]
 #[serde(transparent)]

@@ -42,8 +42,31 @@ pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
         Ok(())
     }
 
+    /// How many jobs like this one may run at once, where the enqueuer says nothing of it. Counted for each team, in all
+    /// processes. What SQL enqueues has only the limit that its producer passes.
+    fn limit(&self) -> Option<Limit> {
+        None
+    }
+
     /// Does the work. May be started again after a crash: whatever it did must be safe to meet again.
     fn run(&self, ctx: &Ctx) -> impl Future<Output = Outcome> + Send;
+}
+
+/// At most `at_once` jobs of a team with the same `key` run at once; the others are out of the way until one of them ends.
+/// An operator may set another number for a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What is limited, across kinds and queues: `twilio:+1555…`, `import`. 1 to 200 bytes.
+    pub key: String,
+    /// How many at once; at least 1.
+    pub at_once: i32,
+}
+
+impl Limit {
+    /// At most `at_once` jobs with `key`.
+    pub fn new(key: impl Into<String>, at_once: i32) -> Self {
+        Self { key: key.into(), at_once }
+    }
 }
 
 /// What a run answers: done, or why not.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     ctx::Ctx,
-    job::{Invalid, Job, OrDead, Outcome, RetryPolicy},
+    job::{Invalid, Job, Limit, OrDead, Outcome, RetryPolicy},
 };
 
 type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
@@ -37,7 +37,7 @@ pub struct Kind {
     /// JSON Schema of the payload.
     pub schema: Value,
     upcast: fn(i16, Value) -> Result<Value, Invalid>,
-    check: fn(Value) -> Result<(), Invalid>,
+    check: fn(Value) -> Result<Option<Limit>, Invalid>,
     run: fn(i16, Value, Ctx) -> Running,
 }
 
@@ -54,7 +54,7 @@ impl Kind {
             price: J::PRICE,
             schema: schemars::schema_for!(J).to_value(),
             upcast: J::upcast,
-            check: |payload| parse::<J>(payload).map(drop),
+            check: |payload| parse::<J>(payload).map(|job| job.limit()),
             run: |version, payload, ctx| {
                 Box::pin(async move {
                     let payload = J::upcast(version, payload).or_dead()?;
@@ -70,8 +70,8 @@ impl Kind {
         (self.upcast)(version, payload)
     }
 
-    /// Refuses a payload that could never run, naming the field.
-    pub fn check(&self, payload: Value) -> Result<(), Invalid> {
+    /// Refuses a payload that could never run, naming the field; else tells the limit that the job itself declares.
+    pub fn check(&self, payload: Value) -> Result<Option<Limit>, Invalid> {
         (self.check)(payload)
     }
 

@@ -93,6 +93,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   from (select 1) one
   left join queue.lanes own on own.team_id = team and own.queue_id = q
   left join queue.lanes every on every.team_id = '00000000-0000-0000-0000-000000000000' and every.queue_id = q
+  where coalesce(own.unfinished_most, every.unfinished_most) is not null
 $$;
 
 create or replace function queue.no_room(q smallint) returns text
@@ -101,13 +102,42 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   from queue.queues where id = q
 $$;
 
+-- Whether a job is over: its end is on record, or it is so old that its history was dropped.
 create or replace function queue.has_ended(job bigint, team uuid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select exists (select from queue.outcomes o where o.job_id = job and o.team_id = team)
+    or not exists (select from queue.jobs j where j.id = job and j.team_id = team)
+$$;
+
+-- What is wrong with the words that go with a job, as queue.problem says it. A limit's key stands in indexes, so its length
+-- has a bound: one that did not fit would fail the claims of its whole queue.
+create or replace function queue.wrong_option(key_scope text, on_conflict text, limit_key text, limit_to integer) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select case
+    when key_scope is null or key_scope not in ('period', 'unfinished', 'forever') then
+      'LS017|key_scope|key_scope must be period, unfinished or forever|Leave it out for period.'
+    when on_conflict is null or on_conflict not in ('first', 'replace', 'debounce') then
+      'LS017|on_conflict|on_conflict must be first, replace or debounce|Leave it out for first.'
+    when octet_length(limit_key) not between 1 and 200 then
+      'LS017|limit_key|limit_key must be 1 to 200 bytes|Pass a name of what is limited.'
+    when limit_to < 1 then
+      'LS017|limit_to|limit_to must be at least 1|Leave it out for one job at a time.'
+  end
 $$;
 
 -- Takes a job that does not run out of wherever it waits. `was`: it was there; `due` is when it would have run.
+-- A job may move from one place to the next while we look; where it neither waits nor runs, we look again.
 create or replace function queue.withdraw(j queue.jobs, out was boolean, out due timestamptz)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  for look in 1..3 loop
+    select w.was, w.due into was, due from queue.withdraw_once(j) w;
+    exit when was or exists (select from queue.leases l where l.queue_id = j.queue_id and l.team_id = j.team_id and j.id = any (l.open))
+      or queue.has_ended(j.id, j.team_id);
+  end loop;
+end $$;
+
+create or replace function queue.withdraw_once(j queue.jobs, out was boolean, out due timestamptz)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare

@@ -41,7 +41,8 @@ begin
         select w.was, w.due into waited, take_key.after from queue.withdraw(first) w;
         if waited then
           perform queue.end_unrun(first, 'replaced by job_' || job);
-          if conflict = 'replace' then after := coalesce(after, now()); else after := null; end if;
+          -- What the old payload was parked for need not concern the new one: that runs now.
+          after := case when conflict = 'replace' then coalesce(nullif(after, 'infinity'), now()) end;
         elsif queue.has_ended(held.job_id, team) then
           exit; -- what it stood for is done, and the key still says so
         end if;
@@ -146,6 +147,10 @@ begin
   if not queue.is_sound(k, enqueue.payload, enqueue.idempotency_key, enqueue.run_at, enqueue.priority) then
     perform queue.refuse(x) from queue.problem(k, enqueue.payload, enqueue.idempotency_key, enqueue.run_at, enqueue.priority) x where x is not null;
   end if;
+  if enqueue.limit_key is not null or enqueue.key_scope <> 'period' or enqueue.on_conflict <> 'first' then
+    perform queue.refuse(x) from queue.wrong_option(enqueue.key_scope, enqueue.on_conflict, enqueue.limit_key, enqueue.limit_to) x
+    where x is not null;
+  end if;
   if k.capped and queue.room(enqueue.team_id, k.queue_id) = 0 then
     perform queue.refuse(queue.no_room(k.queue_id));
   end if;
@@ -204,22 +209,32 @@ begin
     select x.* into k from queue.kinds x where x.kind = link ->> 'kind';
     if not found then perform queue.refuse(replace(queue.unknown_kind(coalesce(link ->> 'kind', '')), '|kind|', format('|chain.%s.kind|', n))); end if;
     perform queue.refuse(regexp_replace(x, '^(LS[0-9]+)\|', format('\1|chain.%s.', n)))
-    from queue.problem(k, link -> 'payload', null, null, null) x where x is not null;
+    from coalesce(queue.problem(k, link -> 'payload', null, null, null),
+      queue.wrong_option('period', 'first', link ->> 'limit_key', (link ->> 'limit_to')::integer)) x where x is not null;
     n := n + 1;
   end loop;
 end $$;
 
--- What the engine itself enqueues behind something that ended: for that team, whoever's transaction this is.
-create or replace function queue.follow_up(team uuid, kind text, payload jsonb, correlation text, parent bigint, chain jsonb) returns bigint
+-- Enqueues what was promised when something else was accepted: the next link of a chain, the job behind a batch. Nothing is
+-- refused any more: a cap that is reached, or a newer build that no longer takes the payload, must neither hold up the end
+-- of the job before nor break the promise. A job that can't run ends dead, with its reason.
+create or replace function queue.follow(team uuid, link jsonb, correlation text, parent bigint default null, rest jsonb default null) returns bigint
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
-  acting constant text := coalesce(current_setting('app.team_id', true), '');
-  follower bigint;
+  k queue.kinds;
+  job constant bigint := nextval('queue.job_ids');
+  lkey constant text := link ->> 'limit_key';
+  lto constant integer := case when lkey is not null then coalesce((link ->> 'limit_to')::integer, 1) end;
+  special constant boolean := lkey is not null or rest is not null;
 begin
-  perform set_config('app.team_id', team::text, true);
-  select e.job_id into follower from queue.enqueue(team, kind, payload, correlation_id => correlation, parent_id => parent, chain => chain) e;
-  perform set_config('app.team_id', acting, true);
-  return follower;
+  select x.* into k from queue.kinds x where x.kind = link ->> 'kind';
+  insert into queue.jobs (id, team_id, keep, queue_id, kind, version, priority, max_attempts, payload, correlation_id, parent_id,
+    limit_key, limit_to, chain)
+  values (job, team, k.keep, k.queue_id, k.kind, k.version, k.priority, k.max_attempts, link -> 'payload', correlation, parent, lkey, lto, rest);
+  insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, special, limit_key, limit_to)
+  values (k.queue_id, team, k.kind, k.priority, job, array[job], k.keep, special, lkey, lto);
+  if exists (select from queue.sleepers s where s.queue_id = k.queue_id) then perform pg_notify('longshore_' || k.queue_id, ''); end if;
+  return job;
 end $$;
 
 grant execute on function

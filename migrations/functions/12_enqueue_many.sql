@@ -17,7 +17,7 @@ create or replace function queue.enqueue_each(
   key_scope text default 'period',
   on_conflict text default 'first',
   limit_keys text[] default null,
-  limit_to integer default null,
+  limit_tos integer[] default null,
   batch_id bigint default null
 ) returns table (ordinal integer, job_id bigint, deduplicated boolean, problem text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set jit = off as $$
@@ -31,10 +31,11 @@ begin
      or longshore.current_team() is null and session_user in ('longshore_api', 'longshore_worker') then
     perform queue.guard_team(enqueue_each.team_id);
   end if;
+  perform queue.refuse(x) from queue.wrong_option(enqueue_each.key_scope, enqueue_each.on_conflict, null, null) x where x is not null;
   if enqueue_each.key_scope = 'unfinished' or enqueue_each.on_conflict <> 'first' then
     return query select e.* from queue.enqueue_one_by_one(enqueue_each.team_id, kinds, payloads, idempotency_keys, run_ats, priorities,
       correlation_ids, enqueue_each.key_lifetime, enqueue_each.parent_id, enqueue_each.key_scope, enqueue_each.on_conflict,
-      enqueue_each.limit_keys, enqueue_each.limit_to, enqueue_each.batch_id) e;
+      limit_keys, limit_tos, enqueue_each.batch_id) e;
     return;
   end if;
   if exists (select from (select distinct n from unnest(kinds) n) x where not exists (select from queue.kinds k where k.kind = x.n)) then
@@ -50,14 +51,17 @@ begin
   ), given as materialized (
     select i.n::integer as n, k.kind, k.queue_id, k.keep, k.version, k.max_attempts, i.payload, i.key, i.run_at,
       coalesce(i.priority, k.priority) as priority, i.correlation, i.limit_key,
+      case when i.limit_key is not null then coalesce(i.limit_to, 1) end as limit_to,
       case
         when k.kind is null then queue.unknown_kind(i.kind)
         when i.n > k.room then queue.no_room(k.queue_id)
+        when i.limit_key is not null and queue.wrong_option('period', 'first', i.limit_key, i.limit_to) is not null then
+          queue.wrong_option('period', 'first', i.limit_key, i.limit_to)
         when queue.is_sound(k.k, i.payload, i.key, i.run_at, i.priority) then null
         else queue.problem(k.k, i.payload, i.key, i.run_at, i.priority)
       end as problem
-    from unnest(kinds, payloads, idempotency_keys, run_ats, priorities, correlation_ids, limit_keys)
-      with ordinality as i(kind, payload, key, run_at, priority, correlation, limit_key, n)
+    from unnest(kinds, payloads, idempotency_keys, run_ats, priorities, correlation_ids, limit_keys, limit_tos)
+      with ordinality as i(kind, payload, key, run_at, priority, correlation, limit_key, limit_to, n)
     left join known k on k.kind = i.kind
   ), keyed as materialized (
     select g.n, g.kind, nextval('queue.job_ids') as id,
@@ -89,19 +93,19 @@ begin
       limit_key, limit_to, batch_id)
     select f.id, enqueue_each.team_id, f.keep, f.queue_id, f.kind, f.version, f.priority, f.max_attempts, f.payload, f.digest,
       left(f.correlation, 128), enqueue_each.parent_id,
-      f.limit_key, case when f.limit_key is not null then greatest(1, enqueue_each.limit_to) end, enqueue_each.batch_id
+      f.limit_key, f.limit_to, enqueue_each.batch_id
     from fresh f
   ), later as (
     insert into queue.scheduled (job_id, team_id, run_at, queue_id, kind, priority, keep, attempt, special, limit_key, limit_to, reason)
     select f.id, enqueue_each.team_id, f.run_at, f.queue_id, f.kind, f.priority, f.keep, 0,
-      f.limit_key is not null or enqueue_each.batch_id is not null, f.limit_key, enqueue_each.limit_to, 'delayed'
+      f.limit_key is not null or enqueue_each.batch_id is not null, f.limit_key, f.limit_to, 'delayed'
     from fresh f where f.run_at > now()
   ), readied as (
     insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, special, limit_key, limit_to)
     select f.queue_id, enqueue_each.team_id, f.kind, f.priority, min(f.id), array_agg(f.id), f.keep,
-      f.limit_key is not null or enqueue_each.batch_id is not null, f.limit_key, enqueue_each.limit_to
+      f.limit_key is not null or enqueue_each.batch_id is not null, f.limit_key, f.limit_to
     from fresh f where f.run_at is null or f.run_at <= now()
-    group by f.queue_id, f.kind, f.priority, f.keep, f.limit_key, (f.n - 1) / 200
+    group by f.queue_id, f.kind, f.priority, f.keep, f.limit_key, f.limit_to, (f.n - 1) / 200
   ), joined as (
     select queue.join_batch(enqueue_each.team_id, enqueue_each.batch_id, count(*)::integer) from fresh
     where enqueue_each.batch_id is not null having count(*) > 0
@@ -120,7 +124,7 @@ end $$;
 -- The slow way for policies that look at the job which has the key: each row in a subtransaction of its own.
 create or replace function queue.enqueue_one_by_one(
   team uuid, kinds text[], payloads jsonb[], idempotency_keys text[], run_ats timestamptz[], priorities smallint[], correlation_ids text[],
-  key_lifetime interval, parent_id bigint, key_scope text, on_conflict text, limit_keys text[], limit_to integer, batch_id bigint
+  key_lifetime interval, parent_id bigint, key_scope text, on_conflict text, limit_keys text[], limit_tos integer[], batch_id bigint
 ) returns table (ordinal integer, job_id bigint, deduplicated boolean, problem text)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
@@ -130,8 +134,8 @@ declare
   advice text;
 begin
   for i in
-    select * from unnest(kinds, payloads, idempotency_keys, run_ats, priorities, correlation_ids, limit_keys)
-      with ordinality as u(kind, payload, key, run_at, priority, correlation, limit_key, n)
+    select * from unnest(kinds, payloads, idempotency_keys, run_ats, priorities, correlation_ids, limit_keys, limit_tos)
+      with ordinality as u(kind, payload, key, run_at, priority, correlation, limit_key, limit_to, n)
   loop
     ordinal := i.n;
     job_id := null;
@@ -141,7 +145,7 @@ begin
       select e.job_id, e.deduplicated into job_id, deduplicated
       from queue.enqueue(team, i.kind, i.payload, i.key, i.run_at, i.priority, i.correlation, enqueue_one_by_one.parent_id,
         enqueue_one_by_one.key_lifetime, enqueue_one_by_one.key_scope, enqueue_one_by_one.on_conflict, i.limit_key,
-        enqueue_one_by_one.limit_to, enqueue_one_by_one.batch_id) e;
+        i.limit_to, enqueue_one_by_one.batch_id) e;
     exception when others then
       if sqlstate not like 'LS%' then raise; end if;
       get stacked diagnostics field = pg_exception_detail, advice = pg_exception_hint;
@@ -165,7 +169,7 @@ create or replace function queue.enqueue_many(
   key_scope text default 'period',
   on_conflict text default 'first',
   limit_keys text[] default null,
-  limit_to integer default null,
+  limit_tos integer[] default null,
   batch_id bigint default null
 ) returns table (ordinal integer, job_id bigint, deduplicated boolean, problem text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -178,12 +182,12 @@ begin
     idempotency_keys, run_ats, priorities,
     case when enqueue_many.correlation_id is not null then array_fill(enqueue_many.correlation_id, array[cardinality(payloads)]) end,
     enqueue_many.key_lifetime, enqueue_many.parent_id, enqueue_many.key_scope, enqueue_many.on_conflict, enqueue_many.limit_keys,
-    enqueue_many.limit_to, enqueue_many.batch_id) e;
+    enqueue_many.limit_tos, enqueue_many.batch_id) e;
 end $$;
 
 grant execute on function
-  queue.enqueue_many(uuid, text, jsonb[], text[], timestamptz[], smallint[], text, bigint, interval, text, text, text[], integer, bigint),
-  queue.enqueue_each(uuid, text[], jsonb[], text[], timestamptz[], smallint[], text[], interval, bigint, text, text, text[], integer, bigint)
+  queue.enqueue_many(uuid, text, jsonb[], text[], timestamptz[], smallint[], text, bigint, interval, text, text, text[], integer[], bigint),
+  queue.enqueue_each(uuid, text[], jsonb[], text[], timestamptz[], smallint[], text[], interval, bigint, text, text, text[], integer[], bigint)
   to longshore_producer;
 
 reset role;

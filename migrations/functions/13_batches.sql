@@ -18,8 +18,8 @@ begin
 end $$;
 
 -- Opens a batch. When it is sealed and the last of its jobs has ended, `then_kind` is enqueued with `then_payload`.
-create or replace function queue.open_batch(team uuid, then_kind text default null, then_payload jsonb default null, correlation_id text default null)
-returns bigint
+create or replace function queue.open_batch(team uuid, then_kind text default null, then_payload jsonb default null, correlation_id text default null,
+  then_limit_key text default null, then_limit_to integer default null) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_variable
 declare
@@ -30,9 +30,11 @@ begin
   if then_kind is not null then
     select x.* into k from queue.kinds x where x.kind = then_kind;
     if not found then perform queue.refuse(queue.unknown_kind(then_kind)); end if;
-    perform queue.refuse(x) from queue.problem(k, then_payload, null, null, null) x where x is not null;
+    perform queue.refuse(x) from coalesce(queue.problem(k, then_payload, null, null, null),
+      queue.wrong_option('period', 'first', then_limit_key, then_limit_to)) x where x is not null;
   end if;
-  insert into queue.batches (team_id, then_kind, then_payload, correlation_id) values (team, then_kind, then_payload, left(correlation_id, 128))
+  insert into queue.batches (team_id, then_kind, then_payload, then_limit_key, then_limit_to, correlation_id)
+  values (team, k.kind, then_payload, then_limit_key, then_limit_to, left(correlation_id, 128))
   returning batch_id into opened;
   return opened;
 end $$;
@@ -76,13 +78,14 @@ begin
   loop
     n := n + 1;
     update queue.batches x set ended_at = now(), then_job = case when b.then_kind is not null then
-      queue.follow_up(b.team_id, b.then_kind, b.then_payload, b.correlation_id, null, null) end
+      queue.follow(b.team_id, jsonb_build_object('kind', b.then_kind, 'payload', b.then_payload, 'limit_key', b.then_limit_key,
+        'limit_to', b.then_limit_to), b.correlation_id) end
     where x.team_id = b.team_id and x.batch_id = b.batch_id;
   end loop;
   return n;
 end $$;
 
-grant execute on function queue.open_batch(uuid, text, jsonb, text), queue.seal_batch(uuid, bigint) to longshore_producer;
+grant execute on function queue.open_batch(uuid, text, jsonb, text, text, integer), queue.seal_batch(uuid, bigint) to longshore_producer;
 grant execute on function queue.fold_batches(integer) to longshore_worker, longshore_scheduler;
 
 reset role;

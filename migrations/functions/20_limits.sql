@@ -13,21 +13,28 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(sum(cardinality(l.open)), 0) from queue.leases l where l.team_id = team and l.limit_key = key
 $$;
 
--- How many jobs of a lane may start now, of the `turn` it would have by itself: by its weight, its limit and its rate.
--- Holds the lane's lock where it has a limit or a rate; where another process does, none.
+-- A lane's turn against other teams'.
+create or replace function queue.lane_weight(team uuid, q smallint) returns integer
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select coalesce(max(l.weight) filter (where l.team_id = lane_weight.team),
+    max(l.weight) filter (where l.team_id = '00000000-0000-0000-0000-000000000000'), 1)
+  from queue.lanes l where l.queue_id = q and l.team_id in (lane_weight.team, '00000000-0000-0000-0000-000000000000')
+$$;
+
+-- How many jobs of a lane may start now, of the `turn` that it has by its weight: by its limit and its rate. Holds the lane's
+-- lock where it has a limit or a rate; where another process does, none.
 create or replace function queue.lane_turn(team uuid, q smallint, turn integer) returns integer
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   set_ record;
 begin
-  select coalesce(own.weight, every.weight, 1) as weight, coalesce(own.running_most, every.running_most) as running_most,
+  select coalesce(own.running_most, every.running_most) as running_most,
     coalesce(own.per_second, every.per_second) as per_second,
     coalesce(own.burst, every.burst, greatest(1, ceil(coalesce(own.per_second, every.per_second)))::integer) as burst
   into set_
   from (select 1) one
   left join queue.lanes own on own.team_id = lane_turn.team and own.queue_id = q
   left join queue.lanes every on every.team_id = '00000000-0000-0000-0000-000000000000' and every.queue_id = q;
-  turn := turn * set_.weight;
   if set_.running_most is null and set_.per_second is null then return turn; end if;
   if not pg_try_advisory_xact_lock(queue.limit_lock(team, 'lane ' || q)) then return 0; end if;
   -- Counted in statements of their own: they see what was committed before the lock was had.
@@ -83,7 +90,7 @@ begin
   wait := interval '0';
   if not found then return; end if;
   t := clock_timestamp();
-  filled := greatest(b.refills_at, t) + make_interval(secs => n / b.per_second);
+  filled := greatest(b.refills_at, t) + make_interval(secs => greatest(n, 0) / b.per_second);
   wait := greatest(interval '0', filled - t - make_interval(secs => greatest(b.burst, n) / b.per_second));
   granted := wait <= patience;
   if granted then

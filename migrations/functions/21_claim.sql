@@ -2,12 +2,13 @@
 set local role longshore_engine;
 
 -- Claims up to `slots` jobs for a process. It hops from lane to lane (a team, and there a kind), starting behind the team
--- `after`, so that one team's million does not delay another's one; the worker passes the last team it got. A team's turn
--- is up to 25 jobs by its weight, or its share of the slots if that is more. What is paused, or of a kind that this build
+-- `after`, so that one team's million does not delay another's one; the worker passes the last team it got, and how many of
+-- it in a row (`streak`). A team's turn is up to 25 jobs times its weight, in one claim or several, or its share of the slots
+-- where no lane of the queue is set. What is paused, or of a kind that this build
 -- does not know, is never looked at; a lane at its limit costs one look, and jobs whose key is at its limit are moved out
 -- of the way once. Losing the claim in a crash only leaves the jobs ready, so it may commit asynchronously; enqueue and
 -- finish never do.
-create or replace function queue.claim(boot uuid, queue_name text, slots integer, after uuid, kinds text[])
+create or replace function queue.claim(boot uuid, queue_name text, slots integer, after uuid, kinds text[], streak integer default 0)
 returns table (
   fence bigint, job_id bigint, team_id uuid, kind text, version smallint, priority smallint, attempt smallint, max_attempts smallint,
   payload jsonb, correlation_id text, created_at timestamptz, claimed_at timestamptz, cancelled boolean, special boolean
@@ -36,11 +37,14 @@ declare
   free integer := 0;
   take integer;
   any_set boolean;
+  again boolean;
+  alone boolean;
   any_cancel boolean;
   rows_at tid[] := '{}';
   takes integer[] := '{}';
   blocked_at tid[] := '{}';
   keys_taken text[] := '{}';
+  keys_full text[] := '{}';
 begin
   perform set_config('synchronous_commit', 'off', true);
   select id into q from queue.queues where name = queue_name;
@@ -55,15 +59,18 @@ begin
   end if;
   quantum := greatest(1, least(slots, 25));
   most := slots / quantum + 1;
+  any_set := exists (select from queue.lanes l where l.queue_id = q);
+  -- A turn that the slots cut short goes on.
+  again := any_set and streak > 0 and streak < quantum * queue.lane_weight(after, q);
 
   -- Lanes with ready work: from behind `after`, then from the start; so many that their turns fill the slots.
-  select h.teams, h.lanes, h.heads into lane_teams, lane_kinds, lane_heads from queue.lanes_after(q, after, most, kinds) h;
+  select h.teams, h.lanes, h.heads into lane_teams, lane_kinds, lane_heads from queue.lanes_after(q, after, most, kinds, again => again) h;
   if cardinality(lane_teams) < most and after > nobody then
     select lane_teams || h.teams, lane_kinds || h.lanes, lane_heads || h.heads into lane_teams, lane_kinds, lane_heads
-    from queue.lanes_after(q, nobody, most, kinds, after) h;
+    from queue.lanes_after(q, nobody, most, kinds, after, again) h;
   end if;
   if cardinality(lane_teams) = 0 then return; end if;
-  any_set := exists (select from queue.lanes l where l.queue_id = q);
+  alone := lane_teams[1] = lane_teams[cardinality(lane_teams)];
 
   for lane in
     select t.team, t.kind,
@@ -77,7 +84,10 @@ begin
     if lane.team is distinct from turn then
       turn := lane.team;
       free := greatest(quantum, ceil(slots::numeric / cardinality(lane_teams))::integer);
-      if any_set then free := queue.lane_turn(turn, q, free); end if;
+      if any_set then
+        free := queue.lane_turn(turn, q, case when alone then slots
+          else quantum * queue.lane_weight(turn, q) - case when again and turn = after then streak else 0 end end);
+      end if;
     end if;
     free := least(free, room);
     continue when free < 1;
@@ -86,17 +96,23 @@ begin
       select r.ctid, cardinality(r.jobs), r.limit_key, r.limit_to
       from queue.ready r
       where r.queue_id = q and r.team_id = lane.team and r.kind = lane.kind and r.priority <= lane.ceiling
-      order by r.priority, r.first_job limit free
+      order by r.priority, r.first_job limit free + 1000 -- rows that are moved aside come on top
       for update skip locked;
     loop
       fetch pick into at, size, key, key_most;
       exit when not found;
       take := least(size, free);
-      if key is not null then
+      if lane.team || key = any (keys_full) then
+        take := 0;
+        blocked_at := blocked_at || at;
+      elsif key is not null then
         continue when not pg_try_advisory_xact_lock(queue.limit_lock(lane.team, key));
         take := greatest(0, least(take, queue.key_limit(lane.team, key, key_most) - queue.running_with_key(lane.team, key)
           - (select coalesce(sum(t), 0) from unnest(keys_taken, takes) x(k, t) where x.k = lane.team || key)));
-        if take < least(size, free) then blocked_at := blocked_at || at; end if;
+        if take < least(size, free) then
+          blocked_at := blocked_at || at;
+          keys_full := keys_full || (lane.team || key);
+        end if;
       end if;
       rows_at := rows_at || at;
       takes := takes || take;
@@ -145,20 +161,22 @@ begin
   )
   select w.fence, w.id, w.team_id, w.kind, w.version, w.priority, w.attempt, w.max_attempts, w.payload, w.correlation_id, w.created_at,
     w.claimed_at, any_cancel and exists (select from queue.cancels c where c.job_id = w.id and c.team_id = w.team_id), w.special
-  from work w;
+  from work w
+  order by array_position(lane_teams, w.team_id);
 end $$;
 
 -- Lanes of known kinds behind a team (and up to `upto`, where one is given) that have ready work, with the priority of
--- each lane's first job: one index descent a lane. At most `most` teams, none of them paused.
-create or replace function queue.lanes_after(q smallint, after uuid, most integer, kinds text[], upto uuid default null,
+-- each lane's first job: one index descent a lane. At most `most` teams, none of them paused. With `again` it begins at the
+-- team itself, and ends before `upto`.
+create or replace function queue.lanes_after(q smallint, after uuid, most integer, kinds text[], upto uuid default null, again boolean default false,
   out teams uuid[], out lanes text[], out heads smallint[])
 language plpgsql stable set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   team uuid := after;
-  lane text := null;
+  lane text := case when again then '' end;
   head smallint;
-  had uuid := after;
+  had uuid := case when not again then after end;
   n integer := 0;
   hops integer := 0;
   any_pause constant boolean := exists (select from queue.pauses p where p.team_id <> '00000000-0000-0000-0000-000000000000');
@@ -177,11 +195,11 @@ begin
       where r.queue_id = q and (r.team_id, r.kind) > (team, lane)
       order by r.team_id, r.kind, r.priority, r.first_job limit 1;
     end if;
-    exit when not found or team > upto;
+    exit when not found or team > upto or (again and team = upto);
     continue when lane <> all (kinds);
     continue when any_pause and exists (
       select from queue.pauses p where p.team_id = team and p.queue_id in (0, q) and p.kind in ('', lane));
-    if team <> had then
+    if team is distinct from had then
       n := n + 1;
       exit when n > most;
       had := team;
@@ -238,7 +256,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select exists (select from queue.suspects x join queue.queues q on q.id = x.queue_id where q.name = any (queue_names) and x.kind = any (kinds))
 $$;
 
-grant execute on function queue.claim(uuid, text, integer, uuid, text[]) to longshore_worker;
+grant execute on function queue.claim(uuid, text, integer, uuid, text[], integer) to longshore_worker;
 grant execute on function queue.claim_suspect(uuid, text[], text[]), queue.has_suspects(text[], text[]) to longshore_worker;
 
 reset role;

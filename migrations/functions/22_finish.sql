@@ -36,7 +36,6 @@ create or replace function queue.after_release(held queue.leases, job bigint, ou
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   j queue.jobs;
-  link jsonb;
 begin
   if held.limit_key is not null then perform queue.unblock(held.team_id, held.limit_key); end if;
   if outcome is null then return; end if;
@@ -46,9 +45,7 @@ begin
     values (j.team_id, j.batch_id, (outcome = 1)::integer, (outcome = 2)::integer, (outcome = 3)::integer);
   end if;
   if j.chain is not null and outcome = 1 then
-    link := j.chain -> 0;
-    perform queue.follow_up(j.team_id, link ->> 'kind', link -> 'payload', j.correlation_id, j.id,
-      case when jsonb_array_length(j.chain) > 1 then j.chain - 0 end);
+    perform queue.follow(j.team_id, j.chain -> 0, j.correlation_id, j.id, nullif(j.chain - 0, '[]'));
   end if;
 end $$;
 

@@ -130,6 +130,7 @@ declare
 begin
   for l in delete from queue.leases x where x.boot_id = boot and x.fence <> all (known) returning x.* loop
     continue when cardinality(l.open) = 0;
+    l.open := array(select o from unnest(l.open) o order by o);
     insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, attempt, special, limit_key, limit_to)
     values (l.queue_id, l.team_id, l.kind, l.priority, l.open[1], l.open, l.keep, l.attempt - 1, l.special, l.limit_key, l.limit_to);
     if l.limit_key is not null then perform queue.unblock(l.team_id, l.limit_key); end if;

@@ -96,7 +96,7 @@ declare
   p queue.plans := queue.lock_plan(team, plan);
 begin
   if p.needs_approval and p.approved_at is null then
-    raise exception 'plan_% is too large for one person: it needs an approval', plan using errcode = 'LS017', detail = 'plan_id',
+    raise exception 'plan_% is too large for one person: it needs an approval', plan using errcode = 'LS019', detail = 'plan_id',
       hint = format('Somebody other than %s runs: longshore dead approve plan_%s', p.made_by, plan);
   end if;
   update queue.plans x set started_by = by, started_at = coalesce(x.started_at, now()), stopped_by = null, stopped_at = null

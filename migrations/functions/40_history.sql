@@ -135,7 +135,9 @@ begin
         and (o.job_id is null or o.finished_at > cut);
     end if;
 
+    -- From the top down, as every statement locks them.
     foreach parent in array parents loop
+      execute format('lock table only queue.%I in access exclusive mode', format('%s_%sd', parent, part.days));
       execute format('lock table queue.%I in access exclusive mode', format('%s_%sd_%s', parent, part.days, part.n));
     end loop;
     foreach parent in array parents loop

@@ -142,7 +142,8 @@ impl Code {
             "LS009" => Self::InvalidPriority,
             "LS012" => Self::NotFound,
             "LS013" => Self::AlreadySettled,
-            "LS017" => Self::ApprovalNeeded,
+            "LS019" => Self::ApprovalNeeded,
+            "LS014" | "LS015" | "LS017" => Self::InvalidField,
             _ => return None,
         })
     }
@@ -176,7 +177,12 @@ pub struct ApiError {
 impl ApiError {
     /// A refusal with words for the caller.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let retry_after = matches!(code, Code::Busy | Code::KeyInUse | Code::NotReady | Code::OverLimit).then_some(1);
+        let retry_after = match code {
+            Code::Busy | Code::KeyInUse | Code::NotReady => Some(1),
+            // As often as the backlog is measured.
+            Code::OverLimit => Some(5),
+            _ => None,
+        };
         Self { code, detail: detail.into(), errors: Vec::new(), retry_after, internal: None }
     }
 

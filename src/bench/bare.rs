@@ -21,9 +21,9 @@ use super::{
     report::Pace,
 };
 use crate::{
-    queue::{claim::last_team, execute::Claimed, settle::Verdict},
+    queue::{execute::Claimed, settle::Verdict},
     store::{
-        jobs::{self, Settled},
+        jobs::{self, Hop, Settled},
         processes::{self, Process},
     },
 };
@@ -41,7 +41,7 @@ pub struct Loop {
 struct Hand {
     conn: PgConnection,
     boot: Uuid,
-    after: Uuid,
+    hop: Hop,
 }
 
 impl Loop {
@@ -89,7 +89,7 @@ impl Hand {
         let (queues, pid) = ([QUEUE.to_owned()], std::process::id().cast_signed());
         let process = Process { boot, role: "worker", host: "bench", pid, build: "bare", queues: &queues, slots: 0 };
         processes::enter(&mut conn, &process, TTL).await?;
-        Ok(Self { conn, boot, after: Uuid::nil() })
+        Ok(Self { conn, boot, hop: Hop::default() })
     }
 
     async fn work(&mut self, done: &AtomicU64, n: u64, most_empty: u32) -> Result<(), sqlx::Error> {
@@ -118,11 +118,8 @@ impl Hand {
 
     async fn claim(&mut self) -> Result<Vec<Settled>, sqlx::Error> {
         let slots = SLOTS.cast_signed();
-        let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.after, &kind::names()).await?;
-        self.after = last_team(self.after, claimed.iter().map(|job| job.claim.team.0));
-        if claimed.is_empty() {
-            self.after = Uuid::nil();
-        }
+        let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.hop, &kind::names()).await?;
+        self.hop = if claimed.is_empty() { Hop::default() } else { self.hop.past(&claimed) };
         let done = |job: &Claimed| Settled {
             job: job.claim.job,
             queue: QUEUE,

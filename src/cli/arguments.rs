@@ -1,6 +1,6 @@
 //! Values that several commands take: moments, rates, payloads.
 
-use std::{fs, io::Read as _, str::FromStr};
+use std::{fmt, fs, io::Read as _, str::FromStr};
 
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, Utc};
 use serde_json::Value;
@@ -89,6 +89,17 @@ impl FromStr for Rate {
             return Err("a rate is 1 to 1000000".into());
         }
         Ok(Self { per_second: f64::from(count) / seconds as f64 })
+    }
+}
+
+impl fmt::Display for Rate {
+    /// In the shortest unit that gives a whole number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = ['s', 'm', 'h', 'd'].into_iter().find_map(|unit| {
+            let count = self.per_second * unit_seconds(unit)? as f64;
+            (count.round() >= 1.0 && (count - count.round()).abs() < 1e-6).then(|| format!("{}/{unit}", count.round()))
+        });
+        f.write_str(&whole.unwrap_or_else(|| format!("{:.3}/s", self.per_second)))
     }
 }
 

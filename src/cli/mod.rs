@@ -4,6 +4,7 @@ mod arguments;
 mod batch;
 #[cfg(feature = "dev")]
 mod bench;
+mod buckets;
 mod campaigns;
 pub mod config;
 mod confirm;
@@ -15,6 +16,7 @@ mod env;
 mod jobs;
 mod keys;
 mod kinds;
+mod lanes;
 mod output;
 mod plans;
 mod problem;
@@ -84,9 +86,15 @@ enum Command {
     /// Dead letters: list, show, replay, discard, plan
     #[command(subcommand)]
     Dead(dead::Command),
-    /// Queues: depths, pause, resume
+    /// Queues: depths, pause, resume, keep
     #[command(subcommand)]
     Queues(queues::Command),
+    /// Lanes, a team in a queue: weight, limit, rate, cap
+    #[command(subcommand)]
+    Lanes(lanes::Command),
+    /// Named rates that jobs share: list, set, remove
+    #[command(subcommand)]
+    Buckets(buckets::Command),
     /// Schedules: list, put, pause, resume
     #[command(subcommand)]
     Schedules(schedules::Command),
@@ -136,6 +144,8 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Jobs(command) => jobs::run(command, env).await,
         Command::Dead(command) => Box::pin(dead::run(command, env)).await,
         Command::Queues(command) => queues::run(command, env).await,
+        Command::Lanes(command) => lanes::run(command, env).await,
+        Command::Buckets(command) => buckets::run(command, env).await,
         Command::Schedules(command) => schedules::run(command, env).await,
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,

@@ -1,8 +1,9 @@
-//! `longshore queues`: how deep they are, and the pause.
+//! `longshore queues`: how deep they are, the pause, and how long their history is kept.
 
 use std::fmt;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     output::{Column, Table, printable, span},
     problem::{Exit, Problem},
 };
-use crate::store::queues::{self, Queue, Scope};
+use crate::store::queues::{self, Pause, Queue, Scope};
 
 /// What may be asked of queues.
 #[derive(Debug, Subcommand)]
@@ -29,6 +30,14 @@ pub enum Command {
     Resume {
         #[command(flatten)]
         what: What,
+    },
+    /// Says for how many days finished jobs are kept, from those enqueued from now on
+    Keep {
+        /// The queue
+        queue: String,
+        /// Days
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..=3650))]
+        days: i16,
     },
 }
 
@@ -51,8 +60,20 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
     let (what, reason, pause) = match &command {
         Command::List => {
-            let all = queues::list(&mut *db.begin().await?).await?;
-            return list(&all, env);
+            let mut tx = db.begin().await?;
+            let (all, pauses) = (queues::list(&mut tx).await?, queues::pauses(&mut tx).await?);
+            return list(&all, &pauses, env);
+        }
+        Command::Keep { queue, days } => {
+            let mut tx = db.begin().await?;
+            if !queues::keep(&mut tx, queue, *days).await? {
+                let problem = Problem::new(Exit::NothingMatched, "there is no such queue");
+                return Err(problem.value(queue).remedy("longshore queues list shows them"));
+            }
+            tx.commit().await?;
+            let told = json!({ "queue": queue, "history_days": days });
+            env.out.told(&told, &format!("{queue}: what is enqueued from now on is kept for {days} days after its end"))?;
+            return Ok(Exit::Done);
         }
         Command::Pause { what, reason } => (what, reason.as_deref(), true),
         Command::Resume { what } => (what, None, false),
@@ -89,9 +110,19 @@ impl fmt::Display for What {
     }
 }
 
-fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
+/// A queue with the pauses of teams and kinds that hold in it.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    queue: &'a Queue,
+    pauses: Vec<&'a Pause>,
+}
+
+fn list(all: &[Queue], pauses: &[Pause], env: &Env) -> Result<Exit, Problem> {
     if env.out.json {
-        env.out.json(&all)?;
+        let holds_in = |queue: &Queue, pause: &&Pause| pause.queue.as_ref().is_none_or(|name| *name == queue.name);
+        let listed = |queue| Listed { queue, pauses: pauses.iter().filter(|pause| holds_in(queue, pause)).collect() };
+        env.out.json(&all.iter().map(listed).collect::<Vec<_>>())?;
         return Ok(Exit::Done);
     }
     let columns = [
@@ -129,6 +160,12 @@ fn list(all: &[Queue], env: &Env) -> Result<Exit, Problem> {
         let by = queue.paused_by.as_deref().unwrap_or("somebody");
         let reason = queue.paused_reason.as_deref().unwrap_or("no reason given");
         env.out.say(&printable(&format!("{} is paused by {by}: {reason}", queue.name)));
+    }
+    for pause in pauses {
+        let what = What { queue: pause.queue.clone(), team: pause.team.clone(), kind: pause.kind.clone() };
+        let by = pause.paused_by.as_deref().unwrap_or("somebody");
+        let reason = pause.reason.as_deref().unwrap_or("no reason given");
+        env.out.say(&printable(&format!("{what} is paused by {by}: {reason}")));
     }
     match all.iter().filter_map(|queue| queue.measured_at).min() {
         Some(at) => env.out.say(&format!("measured {} ago", span((env.out.now() - at).num_seconds().max(0)))),

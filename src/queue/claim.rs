@@ -7,7 +7,7 @@ use std::{
 
 use longshore_workers::clock::Random;
 use sqlx::PgPool;
-use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use uuid::Uuid;
@@ -18,7 +18,10 @@ use super::{
     running::{Running, Switch},
 };
 use crate::{
-    store::{jobs, processes},
+    store::{
+        jobs::{self, Hop},
+        processes,
+    },
     telemetry::ClaimMeters,
 };
 
@@ -74,6 +77,8 @@ pub struct Claimer {
     pub random: Arc<dyn Random>,
     /// Jobs in our hands.
     pub running: Arc<Running>,
+    /// Told when the end of a job from here is recorded.
+    pub ended: Arc<Notify>,
     /// Held for reading by every claim under way, and for writing while claims without an answer are handed back.
     pub claiming: Arc<RwLock<()>>,
 }
@@ -92,7 +97,7 @@ impl Claimer {
     pub async fn run(self, out: mpsc::Sender<Vec<Ticket>>, stop: CancellationToken) {
         let name = self.source.name().to_owned();
         let meters = ClaimMeters::of(&name);
-        let mut after = Uuid::nil();
+        let mut hop = Hop::default();
         let mut failures = 0;
         let slots = self.slots.available_permits();
         let mut sleeper = Sleeper::default();
@@ -104,10 +109,11 @@ impl Claimer {
             let asked = Instant::now();
             let claimed = {
                 let _claiming = self.claiming.read().await;
-                let claimed = self.claim(free.num_permits(), after).await;
+                let claimed = self.claim(free.num_permits(), hop).await;
                 // Entered before the lock is let go: whoever looks for answers that were lost finds these.
                 claimed.map(|jobs| {
-                    let enter = |job: Claimed| (self.running.enter(job.claim.lease.fence, job.claim.job), job);
+                    hop = hop.past(&jobs);
+                    let enter = |job: Claimed| (self.running.enter(job.claim.lease.fence, job.claim.job, &self.ended), job);
                     jobs.into_iter().map(enter).collect::<Vec<_>>()
                 })
             };
@@ -118,7 +124,8 @@ impl Claimer {
                     meters.claim(asked.elapsed(), 0);
                     meters.slots(slots.saturating_sub(free.num_permits()), slots);
                     drop(free);
-                    after = Uuid::nil();
+                    // Anywhere: a claim looks past a thousand lanes that are paused, and there may be more before the next.
+                    hop = Hop { after: Uuid::from_u128((self.random.unit() * u128::MAX as f64) as u128), streak: 0 };
                     if self.linger.is_some_and(|linger| last_work.elapsed() >= linger) {
                         return;
                     }
@@ -131,7 +138,6 @@ impl Claimer {
                     meters.claim(asked.elapsed(), jobs.len());
                     meters.slots((slots + jobs.len()).saturating_sub(free.num_permits()), slots);
                     self.stir(&mut sleeper).await;
-                    after = last_team(after, jobs.iter().map(|(_, job)| job.claim.team.0));
                     let mut handful = Vec::new();
                     for (switch, job) in jobs {
                         if job.claim.attempt == 1 {
@@ -194,7 +200,8 @@ impl Claimer {
         Some(free)
     }
 
-    /// Nothing is there: sleeps until the bell rings or the poll is due. Before its first sleep it says so and looks once
+    /// Nothing is there: sleeps until the bell rings, the poll is due, or a job of ours ended, which may have made room in its
+    /// lane. Before its first sleep it says so and looks once
     /// more: what was enqueued before anybody knew of the sleeper notified nobody.
     async fn rest(&self, sleeper: &mut Sleeper, stop: &CancellationToken) {
         sleeper.busy_since = None;
@@ -204,6 +211,7 @@ impl Claimer {
                 if sleeper.known {
                     tokio::select! {
                         () = bell.rings() => {}
+                        () = self.ended.notified() => {}
                         () = self.wait(poll, stop) => {}
                     }
                 } else {
@@ -213,7 +221,10 @@ impl Claimer {
                     }
                 }
             }
-            _ => self.wait(poll, stop).await,
+            _ => tokio::select! {
+                () = self.ended.notified() => {}
+                () = self.wait(poll, stop) => {}
+            },
         }
     }
 
@@ -236,12 +247,12 @@ impl Claimer {
         }
     }
 
-    async fn claim(&self, slots: usize, after: Uuid) -> Result<Vec<Claimed>, sqlx::Error> {
+    async fn claim(&self, slots: usize, from: Hop) -> Result<Vec<Claimed>, sqlx::Error> {
         let mut conn = self.pool.acquire().await?;
         match &self.source {
             Source::Queue(queue) => {
                 let slots = i32::try_from(slots).unwrap_or(i32::MAX);
-                jobs::claim(&mut conn, self.boot, queue, slots, after, &self.kinds).await
+                jobs::claim(&mut conn, self.boot, queue, slots, from, &self.kinds).await
             }
             Source::Suspects(queues) => {
                 Ok(jobs::claim_suspect(&mut conn, self.boot, queues, &self.kinds).await?.into_iter().collect())
@@ -271,11 +282,6 @@ impl Claimer {
             () = tokio::time::sleep(how_long) => {}
         }
     }
-}
-
-/// The last team of a claim that hopped on from behind `after`, upwards and then from the start.
-pub fn last_team(after: Uuid, teams: impl Iterator<Item = Uuid> + Clone) -> Uuid {
-    teams.clone().filter(|team| *team <= after).max().or(teams.max()).unwrap_or(after)
 }
 
 /// What the fleet knows of a claimer's sleep.

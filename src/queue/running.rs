@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -18,7 +18,7 @@ use super::settle::StopCause;
 #[derive(Debug, Clone, Default)]
 pub struct Switch {
     token: CancellationToken,
-    cause: std::sync::Arc<AtomicU8>,
+    cause: Arc<AtomicU8>,
 }
 
 impl Switch {
@@ -50,29 +50,37 @@ impl Switch {
     }
 }
 
+#[derive(Debug)]
+struct Held {
+    switch: Switch,
+    ended: Arc<Notify>,
+}
+
 /// The jobs of one incarnation.
 #[derive(Debug, Default)]
 pub struct Running {
-    jobs: Mutex<HashMap<(i64, JobId), Switch>>,
+    jobs: Mutex<HashMap<(i64, JobId), Held>>,
     emptied: Notify,
 }
 
 impl Running {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(i64, JobId), Switch>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(i64, JobId), Held>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A claimed job is in our hands.
-    pub fn enter(&self, fence: i64, job: JobId) -> Switch {
+    /// A claimed job is in our hands; `ended` is told when it leaves them.
+    pub fn enter(&self, fence: i64, job: JobId, ended: &Arc<Notify>) -> Switch {
         let switch = Switch::default();
-        self.lock().insert((fence, job), switch.clone());
+        self.lock().insert((fence, job), Held { switch: switch.clone(), ended: ended.clone() });
         switch
     }
 
     /// Its end is recorded, or no longer ours to record.
     pub fn leave(&self, fence: i64, job: JobId) {
         let mut jobs = self.lock();
-        jobs.remove(&(fence, job));
+        if let Some(held) = jobs.remove(&(fence, job)) {
+            held.ended.notify_one();
+        }
         if jobs.is_empty() {
             self.emptied.notify_waiters();
         }
@@ -80,17 +88,17 @@ impl Running {
 
     /// Stops one job, if it runs here.
     pub fn stop(&self, job: JobId, cause: StopCause) {
-        for ((_, id), switch) in self.lock().iter() {
+        for ((_, id), held) in self.lock().iter() {
             if *id == job {
-                switch.stop(cause);
+                held.switch.stop(cause);
             }
         }
     }
 
     /// Stops all.
     pub fn stop_all(&self, cause: StopCause) {
-        for switch in self.lock().values() {
-            switch.stop(cause);
+        for held in self.lock().values() {
+            held.switch.stop(cause);
         }
     }
 

@@ -148,6 +148,7 @@ impl Worker {
                 bell,
                 random: self.services.random.clone(),
                 running: running.clone(),
+                ended: Arc::default(),
                 claiming: claiming.clone(),
             };
             tokio::spawn(claimer.run(hand, no_more.clone()));

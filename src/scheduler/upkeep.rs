@@ -23,9 +23,11 @@ pub fn start(pool: &PgPool, random: &Arc<dyn Random>, stop: &CancellationToken) 
         Ok(())
     }));
     tokio::spawn(every(600).keep("dropping old history", async |mut conn| {
-        upkeep::turn_page(&mut conn).await?;
-        while let Some((partition, carried)) = upkeep::drop_history(&mut conn).await? {
-            info!(partition, carried, "history dropped; what lives on was carried forward");
+        if upkeep::turn_page(&mut conn).await? {
+            info!("new jobs go into a new partition");
+        }
+        while let Some(dropped) = upkeep::drop_history(&mut conn).await? {
+            info!(partition = dropped.name, carried = dropped.carried, "old history dropped");
         }
         Ok(())
     }));

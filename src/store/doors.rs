@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use longshore_workers::{
     ids::{JobId, TeamId},
+    job::Limit,
     telemetry::{self, Source},
 };
 use serde_json::Value;
@@ -24,6 +25,21 @@ pub struct NewJob {
     pub priority: Option<i16>,
     /// Ties it to the request that caused it.
     pub correlation: Option<String>,
+    /// How many like it run at once.
+    pub limit: Option<Limit>,
+    /// How long its key stands; 30 days otherwise.
+    pub key_scope: Option<&'static str>,
+    /// What its key means while it stands; the first job otherwise.
+    pub on_conflict: Option<&'static str>,
+    /// What follows it, as `queue.enqueue` takes it.
+    pub chain: Option<Value>,
+}
+
+impl NewJob {
+    /// The statement for many has no word for some of it.
+    pub fn goes_alone(&self) -> bool {
+        self.key_scope.is_some() || self.on_conflict.is_some() || self.chain.is_some()
+    }
 }
 
 /// What became of one job of many.
@@ -48,6 +64,8 @@ pub async fn enqueue_each(conn: &mut PgConnection, team: TeamId, jobs: &[&NewJob
     let run_ats: Vec<Option<DateTime<Utc>>> = jobs.iter().map(|job| job.run_at).collect();
     let priorities: Vec<Option<i16>> = jobs.iter().map(|job| job.priority).collect();
     let correlations: Vec<Option<String>> = jobs.iter().map(|job| job.correlation.clone()).collect();
+    let limit_keys: Vec<Option<String>> = jobs.iter().map(|job| Some(job.limit.as_ref()?.key.clone())).collect();
+    let limit_tos: Vec<Option<i32>> = jobs.iter().map(|job| Some(job.limit.as_ref()?.at_once)).collect();
     let rows = sqlx::query_file!(
         "src/store/jobs/enqueue_each.sql",
         team.0.to_string(),
@@ -57,6 +75,8 @@ pub async fn enqueue_each(conn: &mut PgConnection, team: TeamId, jobs: &[&NewJob
         &run_ats as &[Option<DateTime<Utc>>],
         &priorities as &[Option<i16>],
         &correlations as &[Option<String>],
+        &limit_keys as &[Option<String>],
+        &limit_tos as &[Option<i32>],
     )
     .fetch_all(conn)
     .await?;
@@ -67,11 +87,39 @@ pub async fn enqueue_each(conn: &mut PgConnection, team: TeamId, jobs: &[&NewJob
     let taken: Vec<Taken> = taken.collect();
     for (job, taken) in jobs.iter().zip(&taken) {
         if let Taken::Accepted { deduplicated, .. } = taken {
-            let repeated = usize::from(*deduplicated);
-            telemetry::jobs_enqueued(&job.kind, Source::Http, 1 - repeated, repeated);
+            count(job, *deduplicated);
         }
     }
     Ok(taken)
+}
+
+/// Offers one job to the queue, with all that may be said of it: a third of what the statement for many costs. Refusals have
+/// an SQLSTATE of class LS.
+pub async fn enqueue(conn: &mut PgConnection, team: TeamId, job: &NewJob) -> Result<Taken, sqlx::Error> {
+    let row = sqlx::query_file!(
+        "src/store/jobs/enqueue.sql",
+        team.0.to_string(),
+        job.kind,
+        job.payload,
+        job.key,
+        job.run_at,
+        job.priority,
+        job.correlation,
+        job.key_scope,
+        job.on_conflict,
+        job.limit.as_ref().map(|limit| limit.key.as_str()),
+        job.limit.as_ref().map(|limit| limit.at_once),
+        job.chain,
+    )
+    .fetch_one(conn)
+    .await?;
+    count(job, row.deduplicated);
+    Ok(Taken::Accepted { job: JobId(row.job_id), deduplicated: row.deduplicated })
+}
+
+fn count(job: &NewJob, deduplicated: bool) {
+    let repeated = usize::from(deduplicated);
+    telemetry::jobs_enqueued(&job.kind, Source::Http, 1 - repeated, repeated);
 }
 
 /// Cancels a job; `None` when the team has no such job. The answer is that of `queue.cancel` (migration 0004).

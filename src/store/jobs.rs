@@ -20,16 +20,38 @@ pub async fn register(conn: &mut PgConnection, registry: &Registry) -> Result<()
     Ok(())
 }
 
-/// Claims up to `slots` jobs of a queue, hopping over teams from behind `after`.
+/// Where a claimer is on its way over the teams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hop {
+    /// The team it got last.
+    pub after: Uuid,
+    /// How many jobs of that team it got in a row.
+    pub streak: i32,
+}
+
+impl Hop {
+    /// Where it is after a claim that brought `jobs`.
+    pub fn past(self, jobs: &[Claimed]) -> Self {
+        let Some(last) = jobs.last() else { return self };
+        let after = last.claim.team.0;
+        let run = jobs.iter().rev().take_while(|job| job.claim.team.0 == after).count();
+        let before = if after == self.after && run == jobs.len() { self.streak } else { 0 };
+        Self { after, streak: before.saturating_add(i32::try_from(run).unwrap_or(i32::MAX)) }
+    }
+}
+
+/// Claims up to `slots` jobs of a queue, hopping over teams from where the last claim ended.
 pub async fn claim(
     conn: &mut PgConnection,
     boot: Uuid,
     queue: &str,
     slots: i32,
-    after: Uuid,
+    from: Hop,
     kinds: &[String],
 ) -> Result<Vec<Claimed>, sqlx::Error> {
-    let rows = sqlx::query_file_as!(Row, "src/store/jobs/claim.sql", boot, queue, slots, after, kinds).fetch_all(conn).await?;
+    let Hop { after, streak } = from;
+    let rows =
+        sqlx::query_file_as!(Row, "src/store/jobs/claim.sql", boot, queue, slots, after, kinds, streak).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| row.claimed(boot)).collect())
 }
 

@@ -1,5 +1,6 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
+pub mod buckets;
 pub mod dead;
 #[cfg(feature = "dev")]
 pub mod demo;
@@ -8,6 +9,7 @@ pub mod doors;
 pub mod job_list;
 pub mod job_view;
 pub mod jobs;
+pub mod lanes;
 pub mod migrate;
 pub mod operator;
 pub mod plans;

@@ -301,7 +301,7 @@ pub async fn approve(conn: &mut PgConnection, plan: &Plan, by: &str) -> Result<(
     Ok(())
 }
 
-/// Lets a plan run, from where it stopped; SQLSTATE LS017 where an approval is missing.
+/// Lets a plan run, from where it stopped; SQLSTATE LS019 where an approval is missing.
 pub async fn start(conn: &mut PgConnection, plan: &Plan, by: &str) -> Result<(), sqlx::Error> {
     sqlx::query_file!("src/store/plans/start.sql", plan.team.0, plan.plan.0, by).fetch_one(conn).await?;
     Ok(())

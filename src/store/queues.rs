@@ -41,6 +41,35 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Queue>, sqlx::Error> {
     sqlx::query_file_as!(Queue, "src/store/queues/list.sql").fetch_all(conn).await
 }
 
+/// A pause of a team or a kind, in one queue or in all.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pause {
+    /// The queue; `None` is every one.
+    pub queue: Option<String>,
+    /// The team; `None` is every one.
+    pub team_id: Option<TeamId>,
+    /// The team's name.
+    pub team: Option<String>,
+    /// The kind; `None` is every one.
+    pub kind: Option<String>,
+    /// Since when.
+    pub paused_at: DateTime<Utc>,
+    /// Who paused it.
+    pub paused_by: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// Every pause that is not simply a queue's, which [`list`] shows.
+pub async fn pauses(conn: &mut PgConnection) -> Result<Vec<Pause>, sqlx::Error> {
+    sqlx::query_file_as!(Pause, "src/store/queues/pauses.sql").fetch_all(conn).await
+}
+
+/// Sets for how many days a queue's finished jobs are kept; false when there is no such queue.
+pub async fn keep(conn: &mut PgConnection, queue: &str, days: i16) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/queues/keep.sql", queue, days).fetch_one(conn).await
+}
+
 /// What a pause takes hold of; `None` is all of them, and at least one is named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Scope<'a> {

@@ -7,6 +7,25 @@ pub async fn ensure_partitions(conn: &mut PgConnection) -> Result<i32, sqlx::Err
     sqlx::query_file_scalar!("src/store/upkeep/ensure_partitions.sql").fetch_one(conn).await
 }
 
+/// Begins a new partition once the newest has taken jobs for long enough; returns whether it did.
+pub async fn turn_page(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/upkeep/turn_page.sql").fetch_one(conn).await
+}
+
+/// A partition that was dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its name.
+    pub name: String,
+    /// Jobs that still live, or ended lately: they are in the partition that took its place.
+    pub carried: i64,
+}
+
+/// Drops the oldest partition whose jobs are over for longer than they are kept; `None` when there is none.
+pub async fn drop_history(conn: &mut PgConnection) -> Result<Option<Dropped>, sqlx::Error> {
+    sqlx::query_file_as!(Dropped, "src/store/upkeep/drop_history.sql").fetch_optional(conn).await
+}
+
 /// Forgets idempotency keys past their time, and cancellations of jobs that ended; returns how many.
 pub async fn tidy(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::query_file_scalar!("src/store/upkeep/tidy.sql").fetch_one(conn).await
@@ -15,16 +34,4 @@ pub async fn tidy(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
 /// How many connections the server allows.
 pub async fn max_connections(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::query_file_scalar!("src/store/upkeep/max_connections.sql").fetch_one(conn).await
-}
-
-/// Begins a new partition once the newest has taken jobs for long enough; returns whether it did.
-pub async fn turn_page(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/upkeep/turn_page.sql").fetch_one(conn).await
-}
-
-/// Drops the oldest partition whose jobs are all over for longer than they are kept. Its name, and how many jobs were
-/// carried forward; `None` when none is due.
-pub async fn drop_history(conn: &mut PgConnection) -> Result<Option<(String, i64)>, sqlx::Error> {
-    let dropped = sqlx::query_file!("src/store/upkeep/drop_history.sql").fetch_one(conn).await?;
-    Ok(dropped.dropped.map(|name| (name, dropped.carried.unwrap_or_default())))
 }

@@ -101,12 +101,14 @@ async fn the_samples_of_the_sql_contract_run_as_they_stand() {
     let url = db.admin_url().replace("postgres://postgres@", "postgres://samples_platform@");
     let mut platform = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("a connection");
     let samples: Vec<_> = SQL.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(samples.len(), 2, "one job, many jobs");
+    assert_eq!(samples.len(), 3, "one job, many jobs, a batch");
     for sample in samples {
         platform.execute(sqlx::raw_sql(sample)).await.unwrap_or_else(|error| panic!("{error} in\n{sample}"));
     }
     let ran = worker.drain("greetings").await.len();
-    assert_eq!(ran, 2, "Ada and Grace; the misspelt one was refused without failing its neighbour");
+    assert_eq!(ran, 3, "Ada, Grace, Ada; the misspelt one was refused without failing its neighbour");
+    assert_eq!(worker.fold_batches().await, 1);
+    assert_eq!(worker.drain("greetings").await.len(), 1, "everybody, behind the batch");
     let denied = platform.execute("select * from queue.jobs").await.expect_err("a producer reads nothing");
     assert!(denied.to_string().contains("permission denied"), "{denied}");
 }

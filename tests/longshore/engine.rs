@@ -1,7 +1,7 @@
 //! The contract of the queue, without faults.
 
 use longshore::{
-    queue::{claim::last_team, settle::Verdict},
+    queue::settle::Verdict,
     workers::{
         ctx::Ctx,
         db,
@@ -243,7 +243,7 @@ async fn one_teams_thousand_do_not_delay_another_teams_one() {
     let mut after = uuid::Uuid::nil();
     for turn in 0..3 {
         let claimed = steps.claim_after("scripts", 10, after).await;
-        after = last_team(after, claimed.iter().map(|job| job.claim.team.0));
+        after = claimed.last().unwrap().claim.team.0;
         if claimed.iter().any(|job| job.claim.team == second) {
             first_of_second.get_or_insert(turn);
         }

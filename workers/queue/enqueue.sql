@@ -1,3 +1,3 @@
--- Accepts one job in this transaction (migration 0003 holds the contract).
+-- Accepts one job in this transaction (docs/SQL.md has the contract).
 select job_id as "job_id!", deduplicated as "deduplicated!"
-from queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8)
+from queue.enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)

@@ -195,7 +195,7 @@ pub async fn replay(
         let mut tx = db::begin_as(&api.pool, team).await?;
         if let Some(payload) = &wanted.payload {
             let letter = dead::find(&mut tx, job).await?.ok_or_else(no_such_letter)?;
-            check_payload(&api.registry, &letter.kind, payload)?;
+            check_payload(&api.registry, letter.kind.clone(), payload)?;
         }
         let newer = dead::replay(&mut tx, team, job, &by, wanted.payload.as_ref()).await?;
         tx.commit().await?;

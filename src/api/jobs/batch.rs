@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use longshore_workers::ids::JobId;
+use longshore_workers::{ids::JobId, registry::Registry};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::info;
@@ -96,9 +96,7 @@ pub async fn enqueue_batch(
     let checked: Vec<Result<NewJob, ApiError>> = jobs
         .iter()
         .enumerate()
-        .map(|(index, item)| {
-            check_text(&api.registry, item.get(), &id).map_err(|refusal| refusal.below(&format!("/jobs/{index}")))
-        })
+        .map(|(index, item)| item_of(&api.registry, item.get(), &id).map_err(|refusal| refusal.below(&format!("/jobs/{index}"))))
         .collect();
     drop(jobs);
     let (pool, team) = (api.pool.clone(), caller.team());
@@ -125,6 +123,16 @@ pub async fn enqueue_batch(
     let refused = results.len() - accepted - deduplicated;
     info!(accepted, deduplicated, refused, "batch accepted");
     Ok(Json(BatchBody { accepted, deduplicated, refused, results }))
+}
+
+fn item_of(registry: &Registry, text: &str, id: &RequestId) -> Result<NewJob, ApiError> {
+    let job = check_text(registry, text, id)?;
+    let alone =
+        [("/key_scope", job.key_scope.is_some()), ("/on_conflict", job.on_conflict.is_some()), ("/chain", job.chain.is_some())];
+    match alone.into_iter().find(|(_, said)| *said) {
+        Some((field, _)) => Err(ApiError::field(Code::InvalidField, field, "not in a batch; send the job to POST /v1/jobs")),
+        None => Ok(job),
+    }
 }
 
 fn items(text: &str) -> Result<Vec<Box<RawValue>>, ApiError> {

@@ -2,8 +2,6 @@
 
 pub mod batch;
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     extract::{FromRequestParts, Path, Request, State},
@@ -14,10 +12,11 @@ use chrono::{DateTime, Datelike as _, Utc};
 use longshore_workers::{
     db,
     ids::{JobId, TeamId},
+    job::Limit,
     registry::Registry,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -62,6 +61,55 @@ pub struct JobRequest {
     /// Ties the job to what caused it, in every log line; the request's id when left out.
     #[schema(min_length = 1, max_length = 128)]
     correlation_id: Option<String>,
+    /// How long the key stands: 30 days when left out. Not in a batch.
+    key_scope: Option<KeyScope>,
+    /// What the same key means while it stands; `first` when left out. Not in a batch.
+    on_conflict: Option<OnConflict>,
+    /// At most `limit_to` jobs of the team with this key run at once, whatever their kinds.
+    #[schema(min_length = 1, max_length = 200)]
+    limit_key: Option<String>,
+    /// How many with `limit_key` run at once; 1 when left out.
+    #[schema(minimum = 1)]
+    limit_to: Option<i32>,
+    /// Jobs to follow, one after the other, each when the one before is done. Not in a batch.
+    #[schema(min_items = 1, max_items = 100)]
+    chain: Option<Vec<Link>>,
+}
+
+/// How long an idempotency key stands.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum KeyScope {
+    /// For 30 days.
+    Period,
+    /// Until its job ends.
+    Unfinished,
+    /// For ever.
+    Forever,
+}
+
+/// What the same idempotency key means while it stands.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OnConflict {
+    /// The first job is the answer; another payload is refused.
+    First,
+    /// A job that still waits gets this payload and keeps its time.
+    Replace,
+    /// A job that still waits gets this payload and this time.
+    Debounce,
+}
+
+/// A job that follows another.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    /// What it does.
+    #[schema(example = "enrich_person", max_length = 63)]
+    kind: String,
+    /// With what.
+    #[schema(value_type = Object)]
+    payload: Value,
 }
 
 /// A job that was accepted, or that its key had named before.
@@ -228,10 +276,27 @@ fn check(registry: &Registry, wanted: JobRequest, id: &RequestId) -> Result<NewJ
     {
         return Err(ApiError::field(Code::InvalidRunAt, "/run_at", "run_at must lie within a year from now"));
     }
-    check_payload(registry, &wanted.kind, &wanted.payload)?;
+    let (kind, declared) = check_payload(registry, wanted.kind, &wanted.payload)?;
+    let limit = match (wanted.limit_key, wanted.limit_to) {
+        (Some(key), to) => Some(Limit::new(key, to.unwrap_or(1))),
+        (None, Some(_)) => return Err(ApiError::field(Code::InvalidField, "/limit_to", "limit_to goes with a limit_key")),
+        (None, None) => declared,
+    };
     Ok(NewJob {
-        kind: registry.get(&wanted.kind).map_or(wanted.kind, |kind| kind.name.to_owned()),
+        kind,
         payload: wanted.payload,
+        limit,
+        key_scope: wanted.key_scope.map(|scope| match scope {
+            KeyScope::Period => "period",
+            KeyScope::Unfinished => "unfinished",
+            KeyScope::Forever => "forever",
+        }),
+        on_conflict: wanted.on_conflict.map(|policy| match policy {
+            OnConflict::First => "first",
+            OnConflict::Replace => "replace",
+            OnConflict::Debounce => "debounce",
+        }),
+        chain: wanted.chain.map(|links| chain(registry, links)).transpose()?,
         key: wanted.idempotency_key,
         run_at: wanted.run_at,
         priority: wanted.priority,
@@ -239,13 +304,25 @@ fn check(registry: &Registry, wanted: JobRequest, id: &RequestId) -> Result<NewJ
     })
 }
 
-/// Refuses a payload that could never run. A kind that only newer builds know is left to the database.
-pub(super) fn check_payload(registry: &Registry, kind: &str, payload: &Value) -> Result<(), ApiError> {
-    let Some(kind) = registry.get(kind) else { return Ok(()) };
-    kind.check(payload.clone()).map_err(|invalid| {
+/// The stored name of a kind, and the limit that a job of it declares. A kind that only newer builds know is left to the
+/// database.
+pub(super) fn check_payload(registry: &Registry, kind: String, payload: &Value) -> Result<(String, Option<Limit>), ApiError> {
+    let Some(known) = registry.get(&kind) else { return Ok((kind, None)) };
+    let limit = known.check(payload.clone()).map_err(|invalid| {
         let field = if invalid.field == "payload" { String::new() } else { pointer(&invalid.field) };
         ApiError::field(Code::InvalidPayload, format!("/payload{field}"), invalid.reason)
-    })
+    })?;
+    Ok((known.name.to_owned(), limit))
+}
+
+fn chain(registry: &Registry, links: Vec<Link>) -> Result<Value, ApiError> {
+    let link = |(n, link): (usize, Link)| {
+        let (kind, limit) =
+            check_payload(registry, link.kind, &link.payload).map_err(|refusal| refusal.below(&format!("/chain/{n}")))?;
+        let (limit_key, limit_to) = limit.map(|limit| (limit.key, limit.at_once)).unzip();
+        Ok(json!({ "kind": kind, "payload": link.payload, "limit_key": limit_key, "limit_to": limit_to }))
+    };
+    links.into_iter().enumerate().map(link).collect()
 }
 
 /// The key in the header, quoted or bare.
@@ -326,6 +403,6 @@ impl JobBody {
 }
 
 /// Makes a registry's check of one request available to the batch.
-fn check_text(registry: &Arc<Registry>, text: &str, id: &RequestId) -> Result<NewJob, ApiError> {
+fn check_text(registry: &Registry, text: &str, id: &RequestId) -> Result<NewJob, ApiError> {
     check(registry, body::parse(text, json::MAX_DEPTH + 1)?, id)
 }

@@ -1,2 +1,2 @@
--- Drops the oldest partition whose jobs are all over for longer than they are kept; null when none is due.
-select dropped, carried from queue.drop_history()
+-- Drops the oldest partition whose jobs are over for longer than they are kept; no row when there is none.
+select dropped as "name!", carried as "carried!" from queue.drop_history() where dropped is not null

@@ -7,4 +7,5 @@ mod door;
 mod input;
 mod jobs;
 mod keys;
+mod options;
 mod rate;

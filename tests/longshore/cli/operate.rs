@@ -207,3 +207,39 @@ async fn a_resumed_schedule_does_not_fire_for_the_time_it_was_paused() {
     let ahead = sqlx::query_scalar("select next_due_at > now() and paused_at is null from queue.schedules");
     assert!(ahead.fetch_one(&fleet.db.admin).await.unwrap_or(false), "its next tick lies in the past");
 }
+
+#[tokio::test]
+async fn lanes_and_named_rates_are_set_in_part_listed_and_taken_away() {
+    let fleet = Fleet::new().await;
+    for n in 0..3 {
+        fleet.enqueue(fleet.acme, &n.to_string()).await;
+    }
+    let runs = [
+        fleet.run("lanes list"),
+        fleet.run("lanes set --queue notes --team acme --running 2 --rate 100/m"),
+        fleet.run("lanes set --queue notes --team acme --running none --weight 3 --json"),
+        fleet.run("lanes set --queue notes --running 1"),
+        fleet.run("lanes set --queue notes"),
+        fleet.run("lanes set --queue notes --weight 0"),
+        fleet.run("lanes set --queue kites --weight 2"),
+        fleet.run("lanes list"),
+        fleet.run("buckets set vendor --rate 5/s"),
+        fleet.run("buckets set vendor --rate 60/h --burst 3 --team acme"),
+        fleet.run("buckets list"),
+        fleet.run("buckets remove vendor --team acme"),
+        fleet.run("buckets remove vendor --team acme"),
+        fleet.run("queues keep notes --days 7"),
+        fleet.run("queues keep kites --days 7"),
+        fleet.run("queues pause --team acme --reason 'not paid'"),
+        fleet.run("queues pause notes --kind carry_note"),
+    ];
+    let codes: Vec<_> = runs.iter().map(|run| run.code).collect();
+    assert_eq!(codes, [0, 0, 0, 0, 2, 2, 3, 0, 0, 0, 0, 0, 3, 0, 3, 0, 0]);
+    snapshot("lanes", &runs);
+    let listed = fleet.run("queues list");
+    assert!(listed.stderr.contains("team acme is paused by ann: not paid"), "{listed}");
+    assert!(listed.stderr.contains("notes, kind carry_note is paused by ann"), "{listed}");
+    let json = fleet.run("queues list --json").json();
+    let pauses = json[0]["pauses"].as_array().expect("the pauses");
+    assert_eq!((pauses.len(), &json[0]["history_days"]), (2, &serde_json::json!(7)));
+}

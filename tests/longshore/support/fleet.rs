@@ -33,6 +33,9 @@ use super::{TestDb, kinds, services};
 /// A lease short enough to lose in a test, long enough for a busy machine to keep.
 pub const TIMES: Times = Times { ttl: Duration::from_secs(3), beat: Duration::from_millis(500) };
 
+/// How often a worker looks.
+const POLL: Duration = Duration::from_millis(20);
+
 /// A database with the scripts' tables, a team, and a pool for each of the roles a fleet needs.
 pub struct Fleet {
     pub db: TestDb,
@@ -105,7 +108,38 @@ impl Fleet {
     }
 
     pub fn worker_with(&self, registry: Registry, slots: usize) -> RunningWorker {
-        RunningWorker::start(&self.db, registry, slots)
+        RunningWorker::start(&self.db, registry, slots, POLL)
+    }
+
+    /// Starts a worker that would find nothing by looking: only what it is told of.
+    pub fn worker_that_hardly_looks(&self, slots: usize) -> RunningWorker {
+        RunningWorker::start(&self.db, kinds::registry(), slots, Duration::from_secs(3600))
+    }
+
+    /// Asks the database one thing, past every policy.
+    pub async fn ask<T>(&self, question: impl Into<String>) -> T
+    where
+        T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    {
+        let question = sqlx::AssertSqlSafe(question.into());
+        sqlx::query_scalar(question).fetch_one(&self.db.admin).await.expect("an answer")
+    }
+
+    /// Does one thing in the database, past every policy.
+    pub async fn tell(&self, order: impl Into<String>) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(order.into())).execute(&self.db.admin).await.expect("an order carried out");
+    }
+
+    /// The SQLSTATE with which the database refuses, and the field it names.
+    pub async fn refused(&self, order: impl Into<String>) -> (String, String) {
+        let refusal = sqlx::raw_sql(sqlx::AssertSqlSafe(order.into())).execute(&self.db.admin).await.expect_err("a refusal");
+        let refusal = refusal.as_database_error().expect("a refusal").downcast_ref::<sqlx::postgres::PgDatabaseError>();
+        (refusal.code().to_owned(), refusal.detail().unwrap_or_default().to_owned())
+    }
+
+    /// Jobs that run now, by the leases.
+    pub async fn running(&self) -> i64 {
+        self.ask("select coalesce(sum(cardinality(open)), 0)::bigint from queue.leases").await
     }
 
     /// Starts a worker in a process of its own: this very test binary, told to be a worker.
@@ -210,9 +244,9 @@ pub struct RunningWorker {
 }
 
 impl RunningWorker {
-    fn start(db: &TestDb, registry: Registry, slots: usize) -> Self {
+    fn start(db: &TestDb, registry: Registry, slots: usize, poll: Duration) -> Self {
         let stop = CancellationToken::new();
-        let work = tokio::spawn(work(db.url("worker"), services(db), registry, slots, stop.clone()));
+        let work = tokio::spawn(work(db.url("worker"), services(db), registry, slots, poll, stop.clone()));
         Self { stop, work: Some(work) }
     }
 
@@ -236,6 +270,7 @@ async fn work(
     services: longshore::workers::ctx::Services,
     registry: Registry,
     slots: usize,
+    poll: Duration,
     stop: CancellationToken,
 ) {
     let engine = super::database::pool(&url, 8);
@@ -255,7 +290,7 @@ async fn work(
         grace: Duration::from_secs(2),
     };
     tokio::spawn(quarantine.run(upkeep));
-    run(url, engine, services, registry, queues, slots, None, stop).await;
+    run(url, engine, services, registry, queues, slots, poll, None, stop).await;
 }
 
 #[expect(clippy::too_many_arguments, reason = "all that a worker is made of")]
@@ -266,6 +301,7 @@ async fn run(
     registry: Registry,
     queues: Vec<String>,
     slots: usize,
+    poll: Duration,
     suspects: Option<(uuid::Uuid, Duration)>,
     stop: CancellationToken,
 ) {
@@ -275,7 +311,7 @@ async fn run(
         queues,
         slots,
         times: TIMES,
-        poll: Duration::from_millis(20),
+        poll,
         grace: Duration::from_millis(500),
         build: "test".into(),
         host: "test".into(),
@@ -309,6 +345,11 @@ impl WorkerProcess {
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.0.id().to_string()]).status().expect("kill");
         assert!(status.success(), "kill {signal}");
+    }
+
+    /// Whether it still runs.
+    pub fn lives(&mut self) -> bool {
+        self.0.try_wait().expect("a look").is_none()
     }
 
     pub fn wait(mut self) -> std::process::ExitStatus {
@@ -348,11 +389,11 @@ async fn be_a_worker() {
     let services = super::services::services_over(super::database::pool(&url, 10));
     let registry = kinds::registry();
     match suspects {
-        None => work(url, services, registry, 20, stop).await,
+        None => work(url, services, registry, 20, POLL, stop).await,
         Some(boot) => {
             let (engine, queues) = (super::database::pool(&url, 4), registry.queues().into_iter().map(str::to_owned).collect());
             let alone = Some((boot, Duration::from_millis(300)));
-            run(url, engine, services, registry, queues, 1, alone, stop).await;
+            run(url, engine, services, registry, queues, 1, POLL, alone, stop).await;
         }
     }
 }

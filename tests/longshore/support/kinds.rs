@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use longshore::workers::{
     ctx::Ctx,
-    job::{Done, Job, Outcome, RetryPolicy, Stop},
+    job::{Done, Job, Limit, Outcome, RetryPolicy, Stop},
     registry::Registry,
 };
 use schemars::JsonSchema;
@@ -45,6 +45,22 @@ impl Job for Scripted {
             "fail_once" if ctx.attempt() == 1 => Err(Stop::retry(anyhow::anyhow!("only once"))),
             "fail_once" => Ok(Done::NOTHING),
             "die" => Err(Stop::dead(anyhow::anyhow!("no use"))),
+            // Only ever in a worker process: it takes whoever runs it along.
+            "abort" => std::process::abort(),
+            "nap" => {
+                ctx.sleep(Duration::from_millis(100)).await?;
+                Ok(Done::NOTHING)
+            }
+            "permit" => {
+                ctx.permit("vendor", 1).await?;
+                let mut tx = ctx.tx().await?;
+                effect(&mut tx, ctx).await?;
+                ctx.complete(tx, ()).await
+            }
+            "count" => {
+                let ended = ctx.ended_batch().await?;
+                Done::with(ended.map(|ended| [ended.jobs, ended.done, ended.dead, ended.cancelled]))
+            }
             "panic" => panic!("a handler's mistake"),
             "snooze" => match ctx.last_checkpoint::<bool>().await? {
                 Some(true) => Ok(Done::NOTHING),
@@ -108,6 +124,26 @@ impl Job for Scripted {
     }
 }
 
+/// Another kind of the same queue, which declares its own limit.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limited {
+    pub to: String,
+}
+
+impl Job for Limited {
+    const KIND: &'static str = "limited";
+    const QUEUE: &'static str = "scripts";
+
+    fn limit(&self) -> Option<Limit> {
+        (!self.to.is_empty()).then(|| Limit::new(&self.to, 2))
+    }
+
+    async fn run(&self, _: &Ctx) -> Outcome {
+        Ok(Done::NOTHING)
+    }
+}
+
 async fn effect(tx: &mut sqlx::PgConnection, ctx: &Ctx) -> Result<(), Stop> {
     sqlx::query("insert into public.effects (job_id, fence) values ($1, $2)")
         .bind(ctx.job().0)
@@ -143,7 +179,7 @@ pub fn registry() -> Registry {
 
 /// The tables that scripts write to.
 pub const TABLES: &str = "
-    create table public.effects (job_id bigint, fence bigint);
+    create table public.effects (job_id bigint, fence bigint, at timestamptz default clock_timestamp());
     create table public.steps (job_id bigint, step text, primary key (job_id, step));
     grant all on public.effects, public.steps to longshore_worker;
 ";

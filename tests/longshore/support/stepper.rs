@@ -76,11 +76,16 @@ impl Stepper {
         jobs::claim_suspect(&mut conn, self.boot, &[queue.to_owned()], &kinds).await.expect("a claim")
     }
 
-    /// Claims, starting behind a team.
-    pub async fn claim_after(&self, queue: &str, slots: i32, after: Uuid) -> Vec<Claimed> {
+    /// Claims, going on where the last claim ended.
+    pub async fn claim_on(&self, queue: &str, slots: i32, hop: jobs::Hop) -> Vec<Claimed> {
         let mut conn = self.engine.acquire().await.expect("a connection");
         let kinds = self.registry.names_in(queue);
-        jobs::claim(&mut conn, self.boot, queue, slots, after, &kinds).await.expect("a claim")
+        jobs::claim(&mut conn, self.boot, queue, slots, hop, &kinds).await.expect("a claim")
+    }
+
+    /// Claims, starting behind a team.
+    pub async fn claim_after(&self, queue: &str, slots: i32, after: Uuid) -> Vec<Claimed> {
+        self.claim_on(queue, slots, jobs::Hop { after, streak: 0 }).await
     }
 
     /// Hands back what is held under fences other than `known`.
@@ -151,6 +156,12 @@ impl Stepper {
             let Some(one) = self.next(queue).await else { return all };
             all.push(one);
         }
+    }
+
+    /// Adds up what moved in batches; returns how many have ended.
+    pub async fn fold_batches(&self) -> i32 {
+        let mut conn = self.engine.acquire().await.expect("a connection");
+        jobs::fold_batches(&mut conn).await.expect("a fold")
     }
 
     /// Makes due scheduled jobs ready.

@@ -118,6 +118,7 @@ begin
   deduplicated := false;
   -- Almost every job: one statement for all of it, because each further one costs as much as a row.
   if enqueue.idempotency_key is null and enqueue.batch_id is null and enqueue.chain is null and enqueue.limit_key is null
+     and enqueue.key_scope = 'period' and enqueue.on_conflict = 'first'
      and (enqueue.run_at is null or enqueue.run_at <= now()) then
     with job as (
       insert into queue.jobs (team_id, keep, queue_id, kind, version, priority, max_attempts, payload, correlation_id, parent_id)

@@ -162,7 +162,7 @@ begin
   select w.fence, w.id, w.team_id, w.kind, w.version, w.priority, w.attempt, w.max_attempts, w.payload, w.correlation_id, w.created_at,
     w.claimed_at, any_cancel and exists (select from queue.cancels c where c.job_id = w.id and c.team_id = w.team_id), w.special
   from work w
-  order by array_position(lane_teams, w.team_id);
+  order by array_position(lane_teams, w.team_id), w.priority, w.id;
 end $$;
 
 -- Lanes of known kinds behind a team (and up to `upto`, where one is given) that have ready work, with the priority of

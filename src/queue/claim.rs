@@ -187,6 +187,13 @@ impl Claimer {
                 }
             }
         };
+        if let Source::Suspects(_) = self.source {
+            // A slot is free when its job is through, and a killer must not take a job along whose end is not on record yet.
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = self.running.wait_until_empty() => {}
+            }
+        }
         // Under load a claim for every slot that comes free would cost more than the jobs: a moment brings more of them.
         if working && self.slots.available_permits() < slots / 4 {
             tokio::time::sleep(GATHER).await;

@@ -213,25 +213,24 @@ impl Claimer {
     async fn rest(&self, sleeper: &mut Sleeper, stop: &CancellationToken) {
         sleeper.busy_since = None;
         let poll = self.poll.mul_f64(0.75 + 0.5 * self.random.unit());
-        match &self.bell {
-            Some(bell) if bell.is_heard() => {
-                if sleeper.known {
-                    tokio::select! {
-                        () = bell.rings() => {}
-                        () = self.ended.notified() => {}
-                        () = self.wait(poll, stop) => {}
-                    }
-                } else {
-                    self.say(sleeper, true).await;
-                    if !sleeper.known {
-                        self.wait(poll, stop).await;
-                    }
-                }
-            }
-            _ => tokio::select! {
+        let Some(bell) = &self.bell else {
+            tokio::select! {
                 () = self.ended.notified() => {}
                 () = self.wait(poll, stop) => {}
-            },
+            }
+            return;
+        };
+        if bell.is_heard() && !sleeper.known {
+            self.say(sleeper, true).await;
+            if sleeper.known {
+                return;
+            }
+        }
+        // A bell that nobody hears yet rings when somebody does.
+        tokio::select! {
+            () = bell.rings() => {}
+            () = self.ended.notified() => {}
+            () = self.wait(poll, stop) => {}
         }
     }
 

@@ -142,6 +142,11 @@ async fn folders_at_once_enqueue_the_job_behind_a_batch_once() {
         seal(&fleet, batch).await;
     }
     let steps = stepper(&fleet).await;
+    // Sealed when all is over and added up: then nothing but the batches themselves keeps the folders apart.
+    let mut late = Vec::new();
+    for _ in 0..10 {
+        late.push(batch(&fleet, &["nothing"]).await);
+    }
     let folding = async {
         let mut ended = 0;
         for _ in 0..40 {
@@ -155,6 +160,12 @@ async fn folders_at_once_enqueue_the_job_behind_a_batch_once() {
     steps.drain("scripts").await;
     assert_eq!((ended, told(&fleet).await.len()), (10, 10));
     assert!(told(&fleet).await.iter().all(|counts| *counts == [4, 4, 0, 0]));
+    for batch in late {
+        seal(&fleet, batch).await;
+        tokio::join!(steps.fold_batches(), steps.fold_batches(), steps.fold_batches(), steps.fold_batches());
+    }
+    steps.drain("scripts").await;
+    assert_eq!(told(&fleet).await.len(), 20);
 }
 
 #[tokio::test]

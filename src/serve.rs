@@ -109,13 +109,14 @@ pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uu
     let ways = json!({ "queues": queues });
     role.ready(role.turning(), engine.clone(), Some(services.objects.clone()), pools, ways).await?;
     let settings = &role.config.worker;
-    if suspects.is_some() {
+    let quarantine = if suspects.is_some() {
         let shutdown = role.shutdown.clone();
         std::thread::spawn(move || {
             // It ends with whoever holds the other end.
             let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
             shutdown.request();
         });
+        None
     } else {
         tokio::spawn(promoter::run(engine.clone(), Duration::from_millis(500), role.random.clone(), stop.clone()));
         tokio::spawn(reaper::run(engine.clone(), settings.lease / 3, role.random.clone(), stop.clone()));
@@ -136,8 +137,8 @@ pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uu
             }),
             grace: settings.grace + Duration::from_secs(15),
         };
-        tokio::spawn(quarantine.run(stop.clone()));
-    }
+        Some(tokio::spawn(quarantine.run(stop.clone())))
+    };
 
     let worker = Worker {
         registry: role.registry.clone(),
@@ -156,7 +157,14 @@ pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uu
             host: host(),
         },
     };
-    if role.until_hurried(worker.run(stop)).await.is_none() {
+    let work = async {
+        worker.run(stop).await;
+        // What runs in a cell has its grace too.
+        if let Some(quarantine) = quarantine {
+            let _ = quarantine.await;
+        }
+    };
+    if role.until_hurried(work).await.is_none() {
         warn!("stopped without waiting for running jobs; their leases will run out");
     }
     Ok(())

@@ -259,9 +259,9 @@ impl Ctx {
         Ok(point.flatten().map(serde_json::from_value).transpose()?)
     }
 
-    /// Reports how far the job is, outside any transaction: for whoever looks at it.
+    /// Reports how far the job is, outside any transaction of its own: for whoever looks at it. Fenced like every write.
     pub async fn progress(&self, done: i64, total: Option<i64>) -> Result<(), Stop> {
-        let mut tx = self.tx().await?;
+        let mut tx = self.fenced_tx().await?;
         sqlx::query_file!("queue/progress.sql", self.team().0, self.job().0, done, total).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())

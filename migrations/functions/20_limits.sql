@@ -71,9 +71,9 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce((select k.running_most from queue.key_limits k where k.team_id = team and k.limit_key = key), said, 1)
 $$;
 
--- Asks a named rate for `n` at once (a handler's ctx.permit). Null: granted, after `wait` has passed; the place is
--- taken. Refused where the wait would be longer than `patience`: then `wait` says when to ask again. A name that nobody
--- has set a rate for is granted at once.
+-- Asks a named rate for `n` at once (a handler's ctx.permit). `granted`: the place is taken, and begins after `wait`. Not
+-- granted where that would be longer than `patience`: then `wait` says when to ask again. A name that nobody has set a rate
+-- for is granted at once.
 create or replace function queue.permit(team uuid, bucket text, n integer, patience interval, out granted boolean, out wait interval)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare

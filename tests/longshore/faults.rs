@@ -3,7 +3,7 @@
 use longshore::{
     dev::postgres::{Cluster, Options},
     queue::settle::Verdict,
-    workers::ids::JobId,
+    workers::{ids::JobId, job::Stop},
 };
 
 use crate::support::{
@@ -109,6 +109,7 @@ async fn a_stale_fence_is_refused_by_every_door() {
 
     assert!(!stale.settle(&old, Verdict::Done { output: None }).await, "settled under a stale fence");
     assert!(!stale.finish(&old).await, "finished under a stale fence");
+    assert!(matches!(stale.ctx(&old).progress(1, None).await, Err(Stop::Fenced)), "reported progress under a stale fence");
     assert_eq!(stale.run(old).await, Verdict::Nothing, "the handler's own completion is refused");
     assert_eq!(fleet.effects(job).await, 0, "and its effect rolled back");
 

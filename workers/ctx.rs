@@ -52,7 +52,7 @@ pub struct Claim {
     /// Its team.
     pub team: TeamId,
     /// Its kind, as stored.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// This attempt, counted from 1.
     pub attempt: i16,
     /// Attempts in all.

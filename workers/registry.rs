@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     ctx::Ctx,
@@ -38,7 +38,7 @@ pub struct Kind {
     pub schema: Value,
     upcast: fn(i16, Value) -> Result<Value, Invalid>,
     check: fn(Value) -> Result<Option<Limit>, Invalid>,
-    run: fn(i16, Value, Ctx) -> Running,
+    run: fn(i16, Box<RawValue>, Ctx) -> Running,
 }
 
 impl Kind {
@@ -57,8 +57,8 @@ impl Kind {
             check: |payload| parse::<J>(payload).map(|job| job.limit()),
             run: |version, payload, ctx| {
                 Box::pin(async move {
-                    let payload = J::upcast(version, payload).or_dead()?;
-                    let job = parse::<J>(payload).or_dead()?;
+                    let job = read::<J>(version, &payload).or_dead()?;
+                    drop(payload);
                     job.run(&ctx).await
                 })
             },
@@ -76,7 +76,7 @@ impl Kind {
     }
 
     /// Decodes a payload of `version` and runs it.
-    pub fn run(&self, version: i16, payload: Value, ctx: Ctx) -> impl Future<Output = Outcome> + Send + 'static {
+    pub fn run(&self, version: i16, payload: Box<RawValue>, ctx: Ctx) -> impl Future<Output = Outcome> + Send + 'static {
         (self.run)(version, payload, ctx)
     }
 
@@ -99,6 +99,18 @@ impl Kind {
             "aliases": self.aliases,
         })
     }
+}
+
+/// A stored payload of `version`.
+fn read<J: Job>(version: i16, payload: &RawValue) -> Result<J, Invalid> {
+    if version == J::VERSION
+        && let Ok(job) = serde_json::from_str::<J>(payload.get())
+    {
+        job.check()?;
+        return Ok(job);
+    }
+    let payload = serde_json::from_str(payload.get()).map_err(|error| Invalid::new("payload", error.to_string()))?;
+    parse(J::upcast(version, payload)?)
 }
 
 fn parse<J: Job>(payload: Value) -> Result<J, Invalid> {

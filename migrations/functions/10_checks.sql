@@ -59,12 +59,17 @@ begin
   return null;
 end $$;
 
+-- Whether a payload is an object of that shape, and small and flat enough.
+create or replace function queue.has_shape(payload jsonb, required text[], names text[], types jsonpath) returns boolean
+language sql stable as $$
+  select jsonb_typeof(payload) = 'object' and pg_column_size(payload) <= 262144
+    and payload ?& required and payload - names = '{}' and jsonb_path_match(payload, types)
+$$;
+
 -- True of almost every job, and cheap: only where it is false does queue.problem look for the words.
 create or replace function queue.is_sound(k queue.kinds, payload jsonb, idempotency_key text, run_at timestamptz, priority smallint) returns boolean
 language sql stable as $$
-  select coalesce(jsonb_typeof(payload) = 'object' and pg_column_size(payload) <= 262144
-    and payload ?& k.required and payload - k.names = '{}' and jsonb_path_match(payload, k.types)
-    and k.flat, false)
+  select coalesce(queue.has_shape(payload, k.required, k.names, k.types) and k.flat, false)
     and (idempotency_key is null or octet_length(idempotency_key) between 1 and 255)
     and (run_at is null or run_at between '2000-01-01' and now() + interval '1 year')
     and (priority is null or priority between 0 and 9)

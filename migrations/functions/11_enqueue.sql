@@ -118,14 +118,14 @@ begin
   deduplicated := false;
   -- Almost every job: one statement for all of it, because each further one costs as much as a row.
   if enqueue.idempotency_key is null and enqueue.batch_id is null and enqueue.chain is null and enqueue.limit_key is null
-     and enqueue.key_scope = 'period' and enqueue.on_conflict = 'first'
-     and (enqueue.run_at is null or enqueue.run_at <= now()) then
+     and enqueue.run_at is null and enqueue.priority is null and enqueue.key_scope = 'period' and enqueue.on_conflict = 'first' then
     with job as (
       insert into queue.jobs (team_id, keep, queue_id, kind, version, priority, max_attempts, payload, correlation_id, parent_id)
-      select enqueue.team_id, x.keep, x.queue_id, x.kind, x.version, coalesce(enqueue.priority, x.priority), x.max_attempts, enqueue.payload,
+      select enqueue.team_id, x.keep, x.queue_id, x.kind, x.version, x.priority, x.max_attempts, enqueue.payload,
         left(enqueue.correlation_id, 128), enqueue.parent_id
       from queue.kinds x
-      where x.kind = enqueue.kind and not x.capped and queue.is_sound(x, enqueue.payload, null, enqueue.run_at, enqueue.priority)
+      where x.kind = enqueue.kind and not x.capped and x.flat
+        and queue.has_shape(enqueue.payload, x.required, x.names, x.types)
       returning id, keep, queue_id, kind, priority
     )
     insert into queue.ready as r (queue_id, team_id, kind, priority, first_job, jobs, keep)

@@ -23,13 +23,42 @@ create or replace function queue.enqueue_each(
 language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
-  one record;
+  k queue.kinds;
+  required text[];
+  names text[];
+  types jsonpath;
+  ids bigint[];
   q smallint;
-  accepted integer;
 begin
   if enqueue_each.team_id is null or longshore.current_team() <> enqueue_each.team_id
      or longshore.current_team() is null and session_user in ('longshore_api', 'longshore_worker') then
     perform queue.guard_team(enqueue_each.team_id);
+  end if;
+  -- Almost every list: sound jobs of one kind that has no cap, with nothing said beside their payloads.
+  if kinds[1] = all (kinds) and cardinality(kinds) = cardinality(payloads) and enqueue_each.batch_id is null
+     and enqueue_each.key_scope = 'period' and enqueue_each.on_conflict = 'first'
+     and coalesce(cardinality(array_remove(idempotency_keys, null)), 0) = 0 and coalesce(cardinality(array_remove(run_ats, null)), 0) = 0
+     and coalesce(cardinality(array_remove(priorities, null)), 0) = 0 and coalesce(cardinality(array_remove(limit_keys, null)), 0) = 0
+     and coalesce(cardinality(correlation_ids), 0) <= cardinality(payloads) then
+    select x.* into k from queue.kinds x where x.kind = kinds[1] and x.flat and not x.capped;
+    if found then
+      required := k.required;
+      names := k.names;
+      types := k.types;
+      if (select bool_and(coalesce(queue.has_shape(p, required, names, types), false)) from unnest(payloads) p) then
+        ids := array(select nextval('queue.job_ids') from generate_series(1, cardinality(payloads)));
+        insert into queue.jobs (id, team_id, keep, queue_id, kind, version, priority, max_attempts, payload, correlation_id, parent_id)
+        select i.id, enqueue_each.team_id, k.keep, k.queue_id, k.kind, k.version, k.priority, k.max_attempts, i.payload,
+          left(i.correlation, 128), enqueue_each.parent_id
+        from unnest(ids, payloads, correlation_ids) i(id, payload, correlation);
+        insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep)
+        select k.queue_id, enqueue_each.team_id, k.kind, k.priority, ids[first], ids[first:first + 199], k.keep
+        from generate_series(1, cardinality(ids), 200) first;
+        if exists (select from queue.sleepers s where s.queue_id = k.queue_id) then perform pg_notify('longshore_' || k.queue_id, ''); end if;
+        return query select i.n::integer, i.id, false, null::text from unnest(ids) with ordinality i(id, n);
+        return;
+      end if;
+    end if;
   end if;
   perform queue.refuse(x) from queue.wrong_option(enqueue_each.key_scope, enqueue_each.on_conflict, null, null) x where x is not null;
   if enqueue_each.key_scope = 'unfinished' or enqueue_each.on_conflict <> 'first' then

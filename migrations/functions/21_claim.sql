@@ -8,10 +8,13 @@ set local role longshore_engine;
 -- does not know, is never looked at; a lane at its limit costs one look, and jobs whose key is at its limit are moved out
 -- of the way once. Losing the claim in a crash only leaves the jobs ready, so it may commit asynchronously; enqueue and
 -- finish never do.
-create or replace function queue.claim(boot uuid, queue_name text, slots integer, after uuid, kinds text[], streak integer default 0)
+-- A row is a lease, with what its jobs have in arrays that run in parallel: a row a job would cost as much again, here and
+-- where it is read. `cancelled` names those of them that somebody cancelled.
+create or replace function queue.claim_leases(boot uuid, queue_name text, slots integer, after uuid, kinds text[], streak integer default 0)
 returns table (
-  fence bigint, job_id bigint, team_id uuid, kind text, version smallint, priority smallint, attempt smallint, max_attempts smallint,
-  payload jsonb, correlation_id text, created_at timestamptz, claimed_at timestamptz, cancelled boolean, special boolean
+  fence bigint, team_id uuid, kind text, priority smallint, attempt smallint, claimed_at timestamptz, special boolean,
+  jobs bigint[], versions smallint[], max_attempts smallint[], payloads jsonb[], correlation_ids text[], created_ats timestamptz[],
+  cancelled bigint[]
 )
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -24,6 +27,7 @@ declare
   lane_teams uuid[];
   lane_kinds text[];
   lane_heads smallint[];
+  lane_sizes integer[];
   most integer;
   lane record;
   at tid;
@@ -31,6 +35,10 @@ declare
   key text;
   key_most integer;
   pick refcursor;
+  ats tid[];
+  sizes integer[];
+  keyed boolean;
+  whole integer;
   quantum integer;
   room integer := slots;
   turn uuid;
@@ -44,6 +52,7 @@ declare
   takes integer[] := '{}';
   blocked_at tid[] := '{}';
   keys_taken text[] := '{}';
+  key_takes integer[] := '{}';
   keys_full text[] := '{}';
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -64,20 +73,22 @@ begin
   again := any_set and streak > 0 and streak < quantum * queue.lane_weight(after, q);
 
   -- Lanes with ready work: from behind `after`, then from the start; so many that their turns fill the slots.
-  select h.teams, h.lanes, h.heads into lane_teams, lane_kinds, lane_heads from queue.lanes_after(q, after, most, kinds, again => again) h;
+  select h.teams, h.lanes, h.heads, h.sizes into lane_teams, lane_kinds, lane_heads, lane_sizes
+  from queue.lanes_after(q, after, most, kinds, again => again) h;
   if cardinality(lane_teams) < most and after > nobody then
-    select lane_teams || h.teams, lane_kinds || h.lanes, lane_heads || h.heads into lane_teams, lane_kinds, lane_heads
+    select lane_teams || h.teams, lane_kinds || h.lanes, lane_heads || h.heads, lane_sizes || h.sizes
+    into lane_teams, lane_kinds, lane_heads, lane_sizes
     from queue.lanes_after(q, nobody, most, kinds, after, again) h;
   end if;
   if cardinality(lane_teams) = 0 then return; end if;
   alone := lane_teams[1] = lane_teams[cardinality(lane_teams)];
 
   for lane in
-    select t.team, t.kind,
+    select t.team, t.kind, t.size,
       -- Where a team has several kinds ready, none goes beyond the most urgent of the others.
       coalesce((select min(o.head) from unnest(lane_teams, lane_kinds, lane_heads) o(team, kind, head)
                 where o.team = t.team and o.kind <> t.kind), 9) as ceiling
-    from unnest(lane_teams, lane_kinds, lane_heads) with ordinality t(team, kind, head, hop)
+    from unnest(lane_teams, lane_kinds, lane_heads, lane_sizes) with ordinality t(team, kind, head, size, hop)
     order by min(t.hop) over (partition by t.team), t.head, t.hop
   loop
     exit when room < 1;
@@ -91,7 +102,37 @@ begin
     end if;
     free := least(free, room);
     continue when free < 1;
-    -- One row at a time, so that no row is locked that is not taken.
+    -- As many rows as are wanted, if the others are as long as the first.
+    select array_agg(x.at), array_agg(x.size), bool_or(x.keyed), sum(x.size) into ats, sizes, keyed, whole
+    from (
+      select r.ctid as at, cardinality(r.jobs) as size, r.limit_key is not null as keyed
+      from queue.ready r
+      where r.queue_id = q and r.team_id = lane.team and r.kind = lane.kind and r.priority <= lane.ceiling
+      order by r.priority, r.first_job limit (free + lane.size - 1) / lane.size
+      for update skip locked
+    ) x;
+    continue when ats is null;
+    if not keyed and whole <= free then
+      rows_at := rows_at || ats;
+      takes := takes || sizes;
+      free := free - whole;
+      room := room - whole;
+      continue;
+    end if;
+    if not keyed then
+      for i in 1 .. cardinality(ats) loop
+        size := sizes[i];
+        -- Not for the last few slots is a chunk split: what is left of it has to be written anew.
+        exit when free < 1 or size > room and free = room and room <= slots / 2;
+        take := least(size, free);
+        rows_at := rows_at || ats[i];
+        takes := takes || take;
+        free := free - take;
+        room := room - take;
+      end loop;
+      continue;
+    end if;
+    -- Where keys have limits, row by row: the next one may depend on the one before.
     open pick no scroll for
       select r.ctid, cardinality(r.jobs), r.limit_key, r.limit_to
       from queue.ready r
@@ -108,7 +149,7 @@ begin
       elsif key is not null then
         continue when not pg_try_advisory_xact_lock(queue.limit_lock(lane.team, key));
         take := greatest(0, least(take, queue.key_limit(lane.team, key, key_most) - queue.running_with_key(lane.team, key)
-          - (select coalesce(sum(t), 0) from unnest(keys_taken, takes) x(k, t) where x.k = lane.team || key)));
+          - (select coalesce(sum(t), 0) from unnest(keys_taken, key_takes) x(k, t) where x.k = lane.team || key)));
         if take < least(size, free) then
           blocked_at := blocked_at || at;
           keys_full := keys_full || (lane.team || key);
@@ -116,7 +157,10 @@ begin
       end if;
       rows_at := rows_at || at;
       takes := takes || take;
-      keys_taken := keys_taken || (lane.team || key);
+      if key is not null then
+        keys_taken := keys_taken || (lane.team || key);
+        key_takes := key_takes || take;
+      end if;
       free := free - take;
       room := room - take;
       exit when free < 1;
@@ -140,42 +184,55 @@ begin
     from gone g where g.take < cardinality(g.jobs) and g.blocked
   ), spent as (
     select queue.spend_lane_rate(x.team_id, q, x.n) from (select team_id, sum(take)::integer as n from gone group by team_id) x where any_set
-  ), taken as (
-    select g.team_id, g.priority, g.kind, g.keep, g.attempt, g.special, g.limit_key, g.limit_to, j.id
-    from gone g cross join lateral unnest(g.jobs[:g.take]) as j(id)
-    where (select count(*) from spent) >= 0
+  ), lots as (
+    -- A long row is a lease of its own; short ones share leases, of 200 jobs at most: what a lease has open stays in its row
+    -- then, and is not compressed and put away elsewhere.
+    select g.team_id, g.priority, g.kind, g.keep, g.attempt, g.special, g.limit_key, g.limit_to, g.jobs[:g.take] as jobs
+    from gone g where g.take >= 50
+    union all
+    select t.team_id, t.priority, t.kind, t.keep, t.attempt, t.special, t.limit_key, t.limit_to, array_agg(t.id order by t.id)
+    from (
+      select g.*, j.id, (row_number() over () - 1) / 200 as part
+      from gone g cross join lateral unnest(g.jobs[:g.take]) as j(id) where g.take < 50
+    ) t
+    group by t.part, t.team_id, t.priority, t.kind, t.keep, t.attempt, t.special, t.limit_key, t.limit_to
   ), leased as (
     insert into queue.leases (team_id, queue_id, priority, kind, keep, boot_id, attempt, special, limit_key, limit_to, open)
-    select t.team_id, q, t.priority, t.kind, t.keep, boot, t.attempt + 1, t.special, t.limit_key, t.limit_to, array_agg(t.id order by t.id)
-    from taken t group by t.team_id, t.priority, t.kind, t.keep, t.attempt, t.special, t.limit_key, t.limit_to
-    returning fence, team_id, keep, attempt, open, claimed_at, special
-  ), work as (
-    -- A chunk of one statement lies side by side, and is read as a range; others are looked up one by one.
-    select l.fence, l.attempt, l.claimed_at, l.special, j.*
-    from leased l join queue.jobs j on j.id between l.open[1] and l.open[cardinality(l.open)] and j.team_id = l.team_id and j.keep = l.keep
-    where l.open[cardinality(l.open)] - l.open[1] < cardinality(l.open)
-    union all
-    select l.fence, l.attempt, l.claimed_at, l.special, j.*
-    from leased l cross join lateral unnest(l.open) as o(id) join queue.jobs j on j.id = o.id and j.team_id = l.team_id and j.keep = l.keep
-    where l.open[cardinality(l.open)] - l.open[1] >= cardinality(l.open)
+    select l.team_id, q, l.priority, l.kind, l.keep, boot, l.attempt + 1, l.special, l.limit_key, l.limit_to, l.jobs
+    from lots l where (select count(*) from spent) >= 0
+    returning fence, team_id, keep, kind, priority, attempt, open, claimed_at, special
   )
-  select w.fence, w.id, w.team_id, w.kind, w.version, w.priority, w.attempt, w.max_attempts, w.payload, w.correlation_id, w.created_at,
-    w.claimed_at, any_cancel and exists (select from queue.cancels c where c.job_id = w.id and c.team_id = w.team_id), w.special
-  from work w
-  order by array_position(lane_teams, w.team_id), w.priority, w.id;
+  select l.fence, l.team_id, l.kind, l.priority, l.attempt, l.claimed_at, l.special, w.jobs, w.versions, w.max_attempts, w.payloads,
+    w.correlation_ids, w.created_ats,
+    case when any_cancel then array(select c.job_id from queue.cancels c where c.job_id = any (l.open) and c.team_id = l.team_id) else '{}' end
+  from leased l cross join lateral (
+    select array_agg(j.id) as jobs, array_agg(j.version) as versions, array_agg(j.max_attempts) as max_attempts,
+      array_agg(j.payload) as payloads, array_agg(j.correlation_id) as correlation_ids, array_agg(j.created_at) as created_ats
+    from (
+      -- A chunk of one statement lies side by side, and is read as a range; others are looked up one by one.
+      select j.* from queue.jobs j
+      where j.id between l.open[1] and l.open[cardinality(l.open)] and j.team_id = l.team_id and j.keep = l.keep
+        and l.open[cardinality(l.open)] - l.open[1] < cardinality(l.open)
+      union all
+      select j.* from unnest(l.open) as o(id) join queue.jobs j on j.id = o.id and j.team_id = l.team_id and j.keep = l.keep
+      where l.open[cardinality(l.open)] - l.open[1] >= cardinality(l.open)
+    ) j
+  ) w
+  order by array_position(lane_teams, l.team_id), l.priority, l.open[1];
 end $$;
 
 -- Lanes of known kinds behind a team (and up to `upto`, where one is given) that have ready work, with the priority of
--- each lane's first job: one index descent a lane. At most `most` teams, none of them paused. With `again` it begins at the
+-- each lane's first job and the length of its row: one index descent a lane. At most `most` teams, none of them paused. With `again` it begins at the
 -- team itself, and ends before `upto`.
 create or replace function queue.lanes_after(q smallint, after uuid, most integer, kinds text[], upto uuid default null, again boolean default false,
-  out teams uuid[], out lanes text[], out heads smallint[])
+  out teams uuid[], out lanes text[], out heads smallint[], out sizes integer[])
 language plpgsql stable set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   team uuid := after;
   lane text := case when again then '' end;
   head smallint;
+  size integer;
   had uuid := case when not again then after end;
   n integer := 0;
   hops integer := 0;
@@ -184,14 +241,15 @@ begin
   teams := '{}';
   lanes := '{}';
   heads := '{}';
+  sizes := '{}';
   while n <= most and hops < 1000 loop
     hops := hops + 1;
     if lane is null then
-      select r.team_id, r.kind, r.priority into team, lane, head from queue.ready r
+      select r.team_id, r.kind, r.priority, cardinality(r.jobs) into team, lane, head, size from queue.ready r
       where r.queue_id = q and r.team_id > team
       order by r.team_id, r.kind, r.priority, r.first_job limit 1;
     else
-      select r.team_id, r.kind, r.priority into team, lane, head from queue.ready r
+      select r.team_id, r.kind, r.priority, cardinality(r.jobs) into team, lane, head, size from queue.ready r
       where r.queue_id = q and (r.team_id, r.kind) > (team, lane)
       order by r.team_id, r.kind, r.priority, r.first_job limit 1;
     end if;
@@ -207,8 +265,25 @@ begin
     teams := teams || team;
     lanes := lanes || lane;
     heads := heads || head;
+    sizes := sizes || size;
   end loop;
 end $$;
+
+-- queue.claim_leases with a row a job, as builds before the first release read it.
+create or replace function queue.claim(boot uuid, queue_name text, slots integer, after uuid, kinds text[], streak integer default 0)
+returns table (
+  fence bigint, job_id bigint, team_id uuid, kind text, version smallint, priority smallint, attempt smallint, max_attempts smallint,
+  payload jsonb, correlation_id text, created_at timestamptz, claimed_at timestamptz, cancelled boolean, special boolean
+)
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select l.fence, j.id, l.team_id, l.kind, j.version, l.priority, l.attempt, j.max_attempts, j.payload, j.correlation_id, j.created_at,
+    l.claimed_at, j.id = any (l.cancelled), l.special
+  from queue.claim_leases(boot, queue_name, slots, after, kinds, streak) with ordinality
+    l(fence, team_id, kind, priority, attempt, claimed_at, special, jobs, versions, max_attempts, payloads, correlation_ids, created_ats, cancelled, n)
+  cross join lateral unnest(l.jobs, l.versions, l.max_attempts, l.payloads, l.correlation_ids, l.created_ats) with ordinality
+    j(id, version, max_attempts, payload, correlation_id, created_at, n)
+  order by l.n, j.n
+$$;
 
 -- Claims one job that is suspected of killing processes, for a process that runs nothing beside it.
 create or replace function queue.claim_suspect(boot uuid, queue_names text[], kinds text[])
@@ -256,7 +331,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select exists (select from queue.suspects x join queue.queues q on q.id = x.queue_id where q.name = any (queue_names) and x.kind = any (kinds))
 $$;
 
-grant execute on function queue.claim(uuid, text, integer, uuid, text[], integer) to longshore_worker;
+grant execute on function queue.claim_leases(uuid, text, integer, uuid, text[], integer), queue.claim(uuid, text, integer, uuid, text[], integer)
+  to longshore_worker;
 grant execute on function queue.claim_suspect(uuid, text[], text[]), queue.has_suspects(text[], text[]) to longshore_worker;
 
 reset role;

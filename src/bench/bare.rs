@@ -21,9 +21,9 @@ use super::{
     report::Pace,
 };
 use crate::{
-    queue::{execute::Claimed, settle::Verdict},
+    queue::execute::Claimed,
     store::{
-        jobs::{self, Hop, Settled},
+        jobs::{self, Hop},
         processes::{self, Process},
     },
 };
@@ -108,26 +108,24 @@ impl Hand {
 
     /// One claim and its finish. Answers how many jobs it was.
     async fn turn(&mut self, done: &AtomicU64) -> Result<usize, sqlx::Error> {
-        let settled = self.claim().await?;
-        if !settled.is_empty() {
-            let accepted = jobs::finish(&mut self.conn, self.boot, &settled).await?;
-            done.fetch_add(accepted.len() as u64, Ordering::Relaxed);
+        let leases = self.claim().await?;
+        let claimed = leases.iter().map(|(_, jobs)| jobs).sum();
+        if !leases.is_empty() {
+            let ended = jobs::finish_leases(&mut self.conn, self.boot, &leases).await?;
+            if ended.len() == leases.len() {
+                done.fetch_add(claimed as u64, Ordering::Relaxed);
+            }
         }
-        Ok(settled.len())
+        Ok(claimed)
     }
 
-    async fn claim(&mut self) -> Result<Vec<Settled>, sqlx::Error> {
+    /// The leases it got, each with the number of its jobs.
+    async fn claim(&mut self) -> Result<Vec<(i64, usize)>, sqlx::Error> {
         let slots = SLOTS.cast_signed();
         let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.hop, &kind::names()).await?;
         self.hop = if claimed.is_empty() { Hop::default() } else { self.hop.past(&claimed) };
-        let done = |job: &Claimed| Settled {
-            job: job.claim.job,
-            queue: QUEUE,
-            fence: job.claim.lease.fence,
-            special: job.special,
-            verdict: Verdict::Done { output: None },
-        };
-        Ok(claimed.iter().map(done).collect())
+        let same = |a: &Claimed, b: &Claimed| a.claim.lease.fence == b.claim.lease.fence;
+        Ok(claimed.chunk_by(same).map(|lease| (lease[0].claim.lease.fence, lease.len())).collect())
     }
 }
 
@@ -142,9 +140,9 @@ impl Claimer {
 
     /// Claims what is there and finishes it. Answers how many jobs it was, and what `clock` said when they were claimed.
     pub async fn claim_and_finish(&mut self, clock: fn() -> i64) -> Result<(usize, i64), sqlx::Error> {
-        let settled = self.0.claim().await?;
+        let leases = self.0.claim().await?;
         let at = clock();
-        jobs::finish(&mut self.0.conn, self.0.boot, &settled).await?;
-        Ok((settled.len(), at))
+        jobs::finish_leases(&mut self.0.conn, self.0.boot, &leases).await?;
+        Ok((leases.iter().map(|(_, jobs)| jobs).sum(), at))
     }
 }

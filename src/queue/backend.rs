@@ -21,17 +21,14 @@ use apalis_core::{
     },
     worker::{builder::WorkerBuilder, context::WorkerContext},
 };
-use futures_util::{
-    FutureExt as _,
-    future::{BoxFuture, join_all},
-};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::mpsc;
 use tower::layer::util::Identity;
 
 use super::{claim::Ticket, worker::Runner};
 
-/// The claimed jobs of one queue, a task for each handful: what apalis does for a task costs as much as a small job. It
-/// ends when the claimer ends.
+/// The claimed jobs of one queue, a task for each claim: what apalis does for a task costs as much as a small job. It ends
+/// when the claimer ends.
 struct QueueBackend {
     claimed: mpsc::Receiver<Vec<Ticket>>,
 }
@@ -92,5 +89,5 @@ pub fn run(
 }
 
 async fn work(tickets: Vec<Ticket>, runner: Data<Arc<Runner>>) {
-    join_all(tickets.into_iter().map(|ticket| runner.run(ticket))).await;
+    Runner::run(&runner, tickets).await;
 }

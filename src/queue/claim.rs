@@ -89,9 +89,7 @@ pub struct Claimer {
 const CALM: Duration = Duration::from_millis(100);
 /// How often a queue is looked at until it is calm.
 const GLANCE: Duration = Duration::from_millis(3);
-/// Jobs handed on at once, to run side by side.
-const HANDFUL: usize = 64;
-/// How long a busy claimer waits for more slots when few are free.
+/// How long a busy claimer waits for half of its slots to be free.
 const GATHER: Duration = Duration::from_millis(2);
 
 impl Claimer {
@@ -116,8 +114,8 @@ impl Claimer {
                 // Entered before the lock is let go: whoever looks for answers that were lost finds these.
                 claimed.map(|jobs| {
                     hop = hop.past(&jobs);
-                    let enter = |job: Claimed| (self.running.enter(job.claim.lease.fence, job.claim.job, &self.ended), job);
-                    jobs.into_iter().map(enter).collect::<Vec<_>>()
+                    let switches = self.running.enter(jobs.iter().map(|job| (job.claim.lease.fence, job.claim.job)), &self.ended);
+                    std::iter::zip(switches, jobs).collect::<Vec<_>>()
                 })
             };
             match claimed {
@@ -144,19 +142,16 @@ impl Claimer {
                     working = true;
                     meters.claim(asked.elapsed(), jobs.len());
                     meters.slots((slots + jobs.len()).saturating_sub(free.num_permits()), slots);
-                    let mut handful = Vec::new();
+                    let mut tickets = Vec::with_capacity(jobs.len());
                     for (switch, job) in jobs {
                         if job.claim.attempt == 1 {
                             let waited = job.claimed_at - job.claim.created_at;
                             meters.waited(waited.to_std().unwrap_or_default());
                         }
                         let Some(slot) = free.split(1) else { break };
-                        handful.push(Ticket { job, switch, slot });
-                        if handful.len() == HANDFUL && out.send(std::mem::take(&mut handful)).await.is_err() {
-                            return;
-                        }
+                        tickets.push(Ticket { job, switch, slot });
                     }
-                    if !handful.is_empty() && out.send(handful).await.is_err() {
+                    if out.send(tickets).await.is_err() {
                         return;
                     }
                     self.say(&mut sleeper, false).await;
@@ -202,8 +197,12 @@ impl Claimer {
             }
         }
         // Under load a claim for every slot that comes free would cost more than the jobs: a moment brings more of them.
-        if working && self.slots.available_permits() < slots / 4 {
-            tokio::time::sleep(GATHER).await;
+        let half = u32::try_from(slots / 2).unwrap_or(u32::MAX);
+        if working
+            && self.slots.available_permits() < slots / 2
+            && let Ok(Ok(others)) = tokio::time::timeout(GATHER, self.slots.clone().acquire_many_owned(half)).await
+        {
+            free.merge(others);
         }
         let more = u32::try_from(self.slots.available_permits()).unwrap_or(0);
         if more > 0

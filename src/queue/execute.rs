@@ -9,7 +9,7 @@ use longshore_workers::{
     job::{Outcome, Stop},
     registry::Kind,
 };
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{
     running::Switch,
@@ -24,7 +24,7 @@ pub struct Claimed {
     /// The version its payload was written in.
     pub version: i16,
     /// The payload.
-    pub payload: Value,
+    pub payload: Box<RawValue>,
     /// When it was claimed, by the database's clock.
     pub claimed_at: DateTime<Utc>,
     /// Somebody cancelled it before it started.
@@ -43,36 +43,36 @@ pub async fn execute(kind: &Kind, job: Claimed, services: Arc<Services>, switch:
     }
     let (attempt, max_attempts) = (job.claim.attempt, job.claim.max_attempts);
     let unit = services.random.unit();
-    // The handler's own token: its time may be up without anybody having stopped it.
-    let ctx = Ctx::new(job.claim, services, switch.token().child_token());
+    let ctx = Ctx::new(job.claim, services, switch.token().clone());
     let outcome = run(kind, job.version, job.payload, ctx, switch).await;
     settle(outcome, switch.cause(), attempt, max_attempts, &kind.retry, unit)
 }
 
-async fn run(kind: &Kind, version: i16, payload: Value, ctx: Ctx, switch: &Switch) -> Outcome {
+async fn run(kind: &Kind, version: i16, payload: Box<RawValue>, ctx: Ctx, switch: &Switch) -> Outcome {
     if version > kind.version {
         // A newer build wrote it; that build shall have it.
         let reason = format!("payload version {version} is newer than this build's {}", kind.version);
         return Err(Stop::snooze(Duration::from_secs(30), reason));
     }
-    let own = ctx.cancel().clone();
     let work = AssertUnwindSafe(kind.run(version, payload, ctx)).catch_unwind().map(|ended| {
         ended.unwrap_or_else(|panic| Err(Stop::retry(anyhow::anyhow!("the handler panicked: {}", panic_text(&panic)))))
     });
     tokio::pin!(work);
     tokio::select! {
+        // The work first: most of it ends without any of the others being asked.
+        biased;
         outcome = &mut work => outcome,
-        () = tokio::time::sleep(kind.timeout) => {
-            own.cancel();
-            match tokio::time::timeout(STOP_GRACE, work).await {
-                Ok(Ok(done)) => Ok(done),
-                _ => Err(Stop::retry(anyhow::anyhow!("timed out after {:?}", kind.timeout))),
-            }
-        }
         () = switch.token().cancelled() => {
             // Past its lease a handler has no time left: whatever it writes now is refused.
             let grace = if switch.cause() == StopCause::LeaseLost { Duration::ZERO } else { STOP_GRACE };
             tokio::time::timeout(grace, work).await.unwrap_or(Err(Stop::Cancelled))
+        }
+        () = tokio::time::sleep(kind.timeout) => {
+            switch.stop(StopCause::TimedOut);
+            match tokio::time::timeout(STOP_GRACE, work).await {
+                Ok(Ok(done)) => Ok(done),
+                _ => Err(Stop::retry(anyhow::anyhow!("timed out after {:?}", kind.timeout))),
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The jobs in a process's hands, from the claim's answer until their end is recorded: who may be stopped, and why.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
@@ -16,37 +16,32 @@ use super::settle::StopCause;
 
 /// A running job's off switch.
 #[derive(Debug, Clone, Default)]
-pub struct Switch {
+pub struct Switch(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
     token: CancellationToken,
-    cause: Arc<AtomicU8>,
+    cause: AtomicU8,
 }
 
 impl Switch {
     /// Cancelled when the job should stop.
     pub fn token(&self) -> &CancellationToken {
-        &self.token
+        &self.0.token
     }
 
-    /// Why it should stop; the first cause stays, but a lost lease overrides every other.
+    /// Why it should stop.
     pub fn cause(&self) -> StopCause {
-        match self.cause.load(Ordering::SeqCst) {
-            1 => StopCause::Cancelled,
-            2 => StopCause::Shutdown,
-            3 => StopCause::LeaseLost,
-            _ => StopCause::None,
-        }
+        StopCause::from_code(self.0.cause.load(Ordering::SeqCst))
     }
 
-    /// Tells the job to stop.
+    /// Tells the job to stop. The first cause stays, but a lost lease overrides every other, and every other a time that is up.
     pub fn stop(&self, cause: StopCause) {
-        let code = match cause {
-            StopCause::None => return,
-            StopCause::Cancelled => 1,
-            StopCause::Shutdown => 2,
-            StopCause::LeaseLost => 3,
-        };
-        let _ = self.cause.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| (now == 0 || code == 3).then_some(code));
-        self.token.cancel();
+        let _ = self.0.cause.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| {
+            let yields = matches!(StopCause::from_code(now), StopCause::None | StopCause::TimedOut);
+            (yields || cause == StopCause::LeaseLost).then_some(cause as u8)
+        });
+        self.0.token.cancel();
     }
 }
 
@@ -56,63 +51,73 @@ struct Held {
     ended: Arc<Notify>,
 }
 
-/// The jobs of one incarnation.
+/// The jobs of one incarnation, lease by lease.
 #[derive(Debug, Default)]
 pub struct Running {
-    jobs: Mutex<HashMap<(i64, JobId), Held>>,
+    leases: Mutex<HashMap<i64, HashMap<JobId, Held>>>,
     emptied: Notify,
 }
 
 impl Running {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(i64, JobId), Held>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, HashMap<JobId, Held>>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A claimed job is in our hands; `ended` is told when it leaves them.
-    pub fn enter(&self, fence: i64, job: JobId, ended: &Arc<Notify>) -> Switch {
-        let switch = Switch::default();
-        self.lock().insert((fence, job), Held { switch: switch.clone(), ended: ended.clone() });
-        switch
+    /// Claimed jobs are in our hands; `ended` is told when one leaves them. Answers their switches, in the same order.
+    pub fn enter(&self, jobs: impl Iterator<Item = (i64, JobId)>, ended: &Arc<Notify>) -> Vec<Switch> {
+        let mut leases = self.lock();
+        jobs.map(|(fence, job)| {
+            let switch = Switch::default();
+            leases.entry(fence).or_default().insert(job, Held { switch: switch.clone(), ended: ended.clone() });
+            switch
+        })
+        .collect()
     }
 
-    /// Its end is recorded, or no longer ours to record.
-    pub fn leave(&self, fence: i64, job: JobId) {
-        let mut jobs = self.lock();
-        if let Some(held) = jobs.remove(&(fence, job)) {
-            held.ended.notify_one();
+    /// Their ends are recorded, or no longer ours to record.
+    pub fn leave(&self, jobs: impl Iterator<Item = (i64, JobId)>) {
+        let mut leases = self.lock();
+        for (fence, job) in jobs {
+            let Entry::Occupied(mut lease) = leases.entry(fence) else { continue };
+            if let Some(held) = lease.get_mut().remove(&job) {
+                held.ended.notify_one();
+            }
+            if lease.get().is_empty() {
+                lease.remove();
+            }
         }
-        if jobs.is_empty() {
+        if leases.is_empty() {
             self.emptied.notify_waiters();
         }
     }
 
     /// Stops one job, if it runs here.
     pub fn stop(&self, job: JobId, cause: StopCause) {
-        for ((_, id), held) in self.lock().iter() {
-            if *id == job {
-                held.switch.stop(cause);
-            }
+        for held in self.lock().values().filter_map(|lease| lease.get(&job)) {
+            held.switch.stop(cause);
         }
     }
 
     /// Stops all.
     pub fn stop_all(&self, cause: StopCause) {
-        for held in self.lock().values() {
+        for held in self.lock().values().flat_map(HashMap::values) {
             held.switch.stop(cause);
         }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().values().map(HashMap::len).sum()
+    }
+
+    /// How many of a lease there are.
+    pub fn count_under(&self, fence: i64) -> usize {
+        self.lock().get(&fence).map_or(0, HashMap::len)
     }
 
     /// Every fence under which we hold something.
     pub fn fences(&self) -> Vec<i64> {
-        let mut fences: Vec<_> = self.lock().keys().map(|(fence, _)| *fence).collect();
-        fences.sort_unstable();
-        fences.dedup();
-        fences
+        self.lock().keys().copied().collect()
     }
 
     /// Waits until there are none.
@@ -120,7 +125,7 @@ impl Running {
         loop {
             // Registered before the look, so that the last leave between the two is not missed.
             let emptied = self.emptied.notified();
-            if self.count() == 0 {
+            if self.lock().is_empty() {
                 return;
             }
             emptied.await;

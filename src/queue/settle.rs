@@ -78,12 +78,22 @@ impl Verdict {
 pub enum StopCause {
     /// Nobody told it to.
     None,
+    /// Its time is up.
+    TimedOut,
     /// Somebody cancelled the job.
     Cancelled,
     /// The process is ending.
     Shutdown,
     /// The lease is lost.
     LeaseLost,
+}
+
+impl StopCause {
+    /// The cause whose `as u8` that is.
+    pub fn from_code(code: u8) -> Self {
+        let all = [Self::None, Self::TimedOut, Self::Cancelled, Self::Shutdown, Self::LeaseLost];
+        all.into_iter().find(|cause| *cause as u8 == code).unwrap_or(Self::None)
+    }
 }
 
 /// What becomes of a job in its attempt number `attempt` of `max_attempts`; `unit` (0 ≤ unit < 1) is the jitter.
@@ -98,7 +108,7 @@ pub fn settle(outcome: Outcome, cause: StopCause, attempt: i16, max_attempts: i1
         (Stop::Cancelled | Stop::Retry { .. }, StopCause::Cancelled) => Verdict::Cancelled,
         (Stop::Cancelled, StopCause::Shutdown) => Verdict::Released,
         // A handler that says so though nobody asked it: as good as an error.
-        (Stop::Cancelled, StopCause::None) => {
+        (Stop::Cancelled, StopCause::None | StopCause::TimedOut) => {
             retry("the handler stopped unasked".into(), None, attempt, max_attempts, policy, unit)
         }
         (Stop::Retry { error, after }, _) => retry(format!("{error:#}"), after, attempt, max_attempts, policy, unit),
@@ -139,7 +149,7 @@ mod tests {
     }
 
     fn causes() -> impl Strategy<Value = StopCause> {
-        prop::sample::select(vec![StopCause::None, StopCause::Cancelled, StopCause::Shutdown, StopCause::LeaseLost])
+        (0u8..5).prop_map(StopCause::from_code)
     }
 
     proptest! {

@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Level, enabled, error, info, info_span, warn};
 use uuid::Uuid;
 
 use super::{
@@ -116,6 +118,7 @@ impl Worker {
             running: running.clone(),
             settled,
             meters: self.registry.iter().map(|kind| (kind.name, RunMeters::of(kind.queue, kind.name))).collect(),
+            hands: tokio::runtime::Handle::current().metrics().num_workers(),
         });
 
         // Claiming ends when we are asked to stop, and when the leases are lost.
@@ -241,54 +244,75 @@ pub struct Runner {
     running: Arc<Running>,
     settled: mpsc::Sender<Settled>,
     meters: HashMap<&'static str, RunMeters>,
+    /// As many as the runtime has threads.
+    hands: usize,
 }
 
 impl Runner {
-    /// Runs a job to its verdict and passes that on to be recorded.
-    pub async fn run(&self, ticket: Ticket) {
+    /// Runs jobs side by side, each to its verdict, and passes that on to be recorded.
+    ///
+    /// Several hands take one job after the other from the same pile, so that a job which blocks its thread holds up nobody
+    /// but the hand that has it. A job is begun by the hand; one that waits goes on in a task of its own. Most small jobs
+    /// are through before that, and a task costs more than they do.
+    pub async fn run(self: &Arc<Self>, tickets: Vec<Ticket>) {
+        let hands = self.hands.min(tickets.len());
+        let pile = Arc::new(Mutex::new(tickets.into_iter()));
+        let hands: Vec<_> = (0..hands).map(|_| tokio::spawn(self.clone().work_off(pile.clone()))).collect();
+        for hand in hands {
+            if let Err(error) = hand.await {
+                error!("a hand of the runtime ended: {error}");
+            }
+        }
+    }
+
+    async fn work_off(self: Arc<Self>, pile: Arc<Mutex<std::vec::IntoIter<Ticket>>>) {
+        let next = || pile.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let mut waiting = Vec::new();
+        while let Some(ticket) = next() {
+            let mut job = Box::pin(self.clone().run_one(ticket));
+            if futures_util::poll!(&mut job).is_pending() {
+                waiting.push(tokio::spawn(job));
+            }
+        }
+        for job in waiting {
+            if let Err(error) = job.await {
+                error!("the task of a job ended: {error}");
+            }
+        }
+    }
+
+    async fn run_one(self: Arc<Self>, ticket: Ticket) {
         let Ticket { job, switch, slot } = ticket;
-        let (claim, special) = (job.claim.clone(), job.special);
-        let span = info_span!(
-            "job",
-            job.id = %claim.job,
-            team.id = %claim.team,
-            kind = claim.kind,
-            attempt = claim.attempt,
-            correlation = claim.correlation.as_deref().unwrap_or_default(),
-        );
-        let (queue, verdict) = match self.registry.get(&claim.kind) {
+        let (id, fence, special) = (job.claim.job, job.claim.lease.fence, job.special);
+        let (queue, verdict) = match self.registry.get(&job.claim.kind) {
             // Claims name the kinds we know, so this is only ever a build that disagrees with itself.
             None => ("", Verdict::Released),
-            Some(known) => {
-                // In a task of its own, so that handlers run in parallel and one that panics or blocks harms no other.
-                let (registry, services, switch, kind) =
-                    (self.registry.clone(), self.services.clone(), switch.clone(), claim.kind.clone());
-                let work = async move {
-                    match registry.get(&kind) {
-                        Some(kind) => execute(kind, job, services, &switch).await,
-                        None => Verdict::Released,
-                    }
-                };
+            Some(kind) => {
+                let span = info_span!(
+                    "job",
+                    job.id = %id,
+                    team.id = %job.claim.team,
+                    kind = &*job.claim.kind,
+                    attempt = job.claim.attempt,
+                    correlation = job.claim.correlation.as_deref().unwrap_or_default(),
+                );
                 let started = Instant::now();
-                let verdict = match tokio::spawn(work.instrument(span.clone())).await {
-                    Ok(verdict) => verdict,
-                    Err(error) => {
-                        Verdict::Retry { delay: Duration::from_secs(5), error: format!("the handler's task ended: {error}") }
-                    }
-                };
-                span.in_scope(|| log(&verdict, started.elapsed()));
-                if let Some(meters) = self.meters.get(known.name) {
-                    meters.record(&verdict, started.elapsed());
+                let mut work = pin!(execute(kind, job, self.services.clone(), &switch));
+                // Not `instrument`: that enters the span once more to drop the future.
+                let verdict = poll_fn(|cx| span.in_scope(|| work.as_mut().poll(cx))).await;
+                let took = started.elapsed();
+                if !matches!(verdict, Verdict::Done { .. }) || enabled!(Level::DEBUG) {
+                    span.in_scope(|| log(&verdict, took));
                 }
-                (known.queue, verdict)
+                if let Some(meters) = self.meters.get(kind.name) {
+                    meters.record(&verdict, took);
+                }
+                (kind.queue, verdict)
             }
         };
         drop(slot);
-        let fence = claim.lease.fence;
-        if verdict == Verdict::Nothing
-            || self.settled.send(Settled { job: claim.job, queue, fence, special, verdict }).await.is_err()
-        {
-            self.running.leave(fence, claim.job);
+        if verdict == Verdict::Nothing || self.settled.send(Settled { job: id, queue, fence, special, verdict }).await.is_err() {
+            self.running.leave(std::iter::once((fence, id)));
         }
     }
 }

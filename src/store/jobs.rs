@@ -1,6 +1,6 @@
 //! The statements by which a process takes part in the queue. Each is one call of a function in `migrations/`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use longshore_workers::{
@@ -8,7 +8,7 @@ use longshore_workers::{
     ids::{JobId, TeamId},
     registry::Registry,
 };
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use sqlx::{PgConnection, postgres::types::PgInterval};
 use uuid::Uuid;
 
@@ -50,9 +50,10 @@ pub async fn claim(
     kinds: &[String],
 ) -> Result<Vec<Claimed>, sqlx::Error> {
     let Hop { after, streak } = from;
-    let rows =
-        sqlx::query_file_as!(Row, "src/store/jobs/claim.sql", boot, queue, slots, after, kinds, streak).fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| row.claimed(boot)).collect())
+    let leases = sqlx::query_file_as!(Leased, "src/store/jobs/claim.sql", boot, queue, slots, after, kinds, streak)
+        .fetch_all(conn)
+        .await?;
+    Ok(leases.into_iter().flat_map(|lease| lease.claimed(boot)).collect())
 }
 
 /// Claims one job that is suspected of killing processes; the caller runs nothing beside it.
@@ -71,6 +72,54 @@ pub async fn has_suspects(conn: &mut PgConnection, queues: &[String], kinds: &[S
     sqlx::query_file_scalar!("src/store/jobs/has_suspects.sql", queues, kinds).fetch_one(conn).await
 }
 
+/// Read as it stands: what a payload means, its kind says.
+type Payload = sqlx::types::Json<Box<RawValue>>;
+
+/// A lease with its jobs, in arrays that run in parallel.
+struct Leased {
+    fence: i64,
+    team_id: Uuid,
+    kind: String,
+    attempt: i16,
+    claimed_at: DateTime<Utc>,
+    special: bool,
+    jobs: Vec<i64>,
+    versions: Vec<i16>,
+    max_attempts: Vec<i16>,
+    payloads: Vec<Payload>,
+    correlation_ids: Vec<Option<String>>,
+    created_ats: Vec<DateTime<Utc>>,
+    cancelled: Vec<i64>,
+}
+
+impl Leased {
+    fn claimed(self, boot: Uuid) -> impl Iterator<Item = Claimed> {
+        let Self { fence, team_id, attempt, claimed_at, special, cancelled, .. } = self;
+        let kind: Arc<str> = self.kind.into();
+        let dates = self.versions.into_iter().zip(self.max_attempts).zip(self.created_ats);
+        let texts = self.payloads.into_iter().zip(self.correlation_ids);
+        self.jobs.into_iter().zip(dates).zip(texts).map(
+            move |((job, ((version, max_attempts), created_at)), (payload, correlation))| Claimed {
+                claim: Claim {
+                    job: JobId(job),
+                    team: TeamId(team_id),
+                    kind: kind.clone(),
+                    attempt,
+                    max_attempts,
+                    correlation,
+                    created_at,
+                    lease: Lease { boot, fence },
+                },
+                version,
+                payload: payload.0,
+                claimed_at,
+                cancelled: cancelled.contains(&job),
+                special,
+            },
+        )
+    }
+}
+
 struct Row {
     fence: i64,
     job_id: i64,
@@ -79,7 +128,7 @@ struct Row {
     version: i16,
     attempt: i16,
     max_attempts: i16,
-    payload: Value,
+    payload: Payload,
     correlation_id: Option<String>,
     created_at: DateTime<Utc>,
     claimed_at: DateTime<Utc>,
@@ -93,7 +142,7 @@ impl Row {
             claim: Claim {
                 job: JobId(self.job_id),
                 team: TeamId(self.team_id),
-                kind: self.kind,
+                kind: self.kind.into(),
                 attempt: self.attempt,
                 max_attempts: self.max_attempts,
                 correlation: self.correlation_id,
@@ -101,7 +150,7 @@ impl Row {
                 lease: Lease { boot, fence: self.fence },
             },
             version: self.version,
-            payload: self.payload,
+            payload: self.payload.0,
             claimed_at: self.claimed_at,
             cancelled: self.cancelled,
             special: self.special,
@@ -124,10 +173,19 @@ pub struct Settled {
     pub verdict: Verdict,
 }
 
+/// Finishes leases whose jobs are all done without output: a fence, and how many jobs the caller has of it. Returns the
+/// fences of those that had just as many open; the others are left as they are, for [`finish`].
+pub async fn finish_leases(conn: &mut PgConnection, boot: Uuid, leases: &[(i64, usize)]) -> Result<Vec<i64>, sqlx::Error> {
+    let (fences, counts): (Vec<i64>, Vec<i32>) =
+        leases.iter().map(|(fence, jobs)| (*fence, i32::try_from(*jobs).unwrap_or(i32::MAX))).unzip();
+    sqlx::query_file_scalar!("src/store/jobs/finish_leases.sql", boot, &fences, &counts).fetch_one(conn).await
+}
+
 /// Finishes jobs that are done without output. Returns those accepted; the rest were fenced.
-pub async fn finish(conn: &mut PgConnection, boot: Uuid, settled: &[Settled]) -> Result<Vec<JobId>, sqlx::Error> {
-    let (fences, jobs): (Vec<i64>, Vec<i64>) = settled.iter().map(|one| (one.fence, one.job.0)).unzip();
-    let accepted = sqlx::query_file_scalar!("src/store/jobs/finish.sql", boot, &fences, &jobs).fetch_all(conn).await?;
+/// `done`: each job's fence and id, in order.
+pub async fn finish(conn: &mut PgConnection, boot: Uuid, done: Vec<(i64, i64)>) -> Result<Vec<JobId>, sqlx::Error> {
+    let (fences, jobs): (Vec<i64>, Vec<i64>) = done.into_iter().unzip();
+    let accepted = sqlx::query_file_scalar!("src/store/jobs/finish.sql", boot, &fences, &jobs).fetch_one(conn).await?;
     Ok(accepted.into_iter().map(JobId).collect())
 }
 

@@ -14,12 +14,15 @@ use thiserror::Error;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
+    span::Record,
 };
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
+    Layer, Registry,
+    field::RecordFields,
+    filter::{ParseError, Targets},
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields,
-        format::{JsonFields, Writer},
+        format::Writer,
         time::{FormatTime, SystemTime},
     },
     layer::SubscriberExt as _,
@@ -58,9 +61,8 @@ pub enum LogError {
 
 /// Sends this process's logs to standard error. `level` is a level, or directives (`info,longshore::queue=debug`).
 pub fn init_logs(format: LogFormat, level: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::builder()
-        .parse(level)
-        .map_err(|error| LogError::Level { level: level.to_owned(), reason: error.to_string() })?;
+    let filter: Targets =
+        level.parse().map_err(|error: ParseError| LogError::Level { level: level.to_owned(), reason: error.to_string() })?;
     let terminal = io::stderr().is_terminal();
     let json = match format {
         LogFormat::Auto => !terminal,
@@ -81,7 +83,86 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(Flat).with_ansi(false).with_writer(writer)
+    tracing_subscriber::fmt::layer().fmt_fields(SpanFields).event_format(Flat).with_ansi(false).with_writer(writer)
+}
+
+/// The fields of a span as an object, written when the span begins: every job has one, and few jobs log.
+struct SpanFields;
+
+impl<'writer> FormatFields<'writer> for SpanFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut object = Object { writer: &mut writer, members: 0, written: Ok(()) };
+        fields.record(&mut object);
+        let Object { written, members, .. } = object;
+        written?;
+        writer.write_str(if members == 0 { "{}" } else { "}" })
+    }
+
+    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        // Recorded later than at the start: rare, and put in before the brace that ends the object.
+        let mut more = FormattedFields::<Self>::new(String::new());
+        self.format_fields(more.as_writer(), fields)?;
+        current.fields.pop();
+        current.fields.push_str(if current.fields.len() > 1 { "," } else { "{" });
+        current.fields.push_str(&more.fields[1..]);
+        Ok(())
+    }
+}
+
+struct Object<'a, 'writer> {
+    writer: &'a mut Writer<'writer>,
+    members: usize,
+    written: fmt::Result,
+}
+
+impl Object<'_, '_> {
+    /// One member; `value` is JSON already.
+    fn put(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if self.written.is_ok() {
+            let before = if self.members == 0 { '{' } else { ',' };
+            self.written = write!(self.writer, "{before}\"{}\":{value}", field.name());
+            self.members += 1;
+        }
+    }
+}
+
+impl Visit for Object<'_, '_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, format_args!("{}", Value::from(value)));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, format_args!("{value}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, format_args!("{value}"));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, format_args!("{value}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, format_args!("{}", Quoted(value)));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format_args!("{}", Quoted(&format!("{value:?}"))));
+    }
+}
+
+/// A JSON string.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ids and names need no escape, and every job's span is made of those.
+        if self.0.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            return write!(f, "\"{}\"", self.0);
+        }
+        write!(f, "{}", Value::from(self.0))
+    }
 }
 
 /// One flat object: what the event says wins over its spans, the inner span over the outer.
@@ -189,6 +270,24 @@ mod tests {
         }
         assert_eq!(line["attempt"], 2);
         assert_eq!(line["message"], "job will retry");
+    }
+
+    #[test]
+    fn what_a_span_says_is_written_as_it_is() {
+        let hard = "a \"quote\", a \\ and a line\nend";
+        let lines = logged(|| {
+            let span =
+                tracing::info_span!("job", text = hard, n = -3, ok = true, ratio = f64::NAN, later = tracing::field::Empty);
+            let _empty = tracing::info_span!("empty", later = tracing::field::Empty).entered();
+            let span = span.entered();
+            span.record("later", hard);
+            tracing::info!("said");
+        });
+        let line = &lines[0];
+        assert_eq!(
+            [&line["text"], &line["later"], &line["n"], &line["ok"], &line["ratio"]],
+            [&Value::from(hard), &Value::from(hard), &Value::from(-3), &Value::from(true), &Value::Null]
+        );
     }
 
     #[test]

@@ -182,7 +182,7 @@ async fn a_running_job_is_not_replaced_and_the_new_one_comes_behind_it() {
         let running = steps.claim("scripts", 1).await.pop().unwrap();
         let second = offer(&fleet, "b", options.clone()).await;
         assert!(!second.deduplicated && second.job != first.job);
-        assert_eq!(running.payload["note"], "a");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(running.payload.get()).unwrap()["note"], "a");
         assert!(steps.settle(&running, Verdict::Done { output: None }).await);
         let third = offer(&fleet, "c", options).await;
         assert!(!third.deduplicated);

@@ -104,7 +104,10 @@ impl Stepper {
             special: job.special,
             verdict: Verdict::Done { output: None },
         }];
-        !jobs::finish(&mut conn, self.boot, &settled).await.expect("an answer").is_empty()
+        !jobs::finish(&mut conn, self.boot, settled.iter().map(|one| (one.fence, one.job.0)).collect())
+            .await
+            .expect("an answer")
+            .is_empty()
     }
 
     /// Stops renewing, as a killed process does: its lease is over.

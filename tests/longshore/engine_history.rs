@@ -202,3 +202,34 @@ async fn each_queue_keeps_its_history_for_as_long_as_it_is_told() {
     assert_eq!(state(&fleet, fleet.team, long).await, Some(JobState::Done));
     assert!(unguarded(&fleet).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_dropped_job_is_answered_for_by_what_its_history_left_and_to_its_team_alone() {
+    let Old { fleet, done, dead, .. } = old_partition().await;
+    let second = fleet.db.team("second").await;
+    fleet.tell("select queue.turn_page()").await;
+    drop_history(&fleet).await;
+    let asked = async |team: TeamId, job: JobId| {
+        let mut tx = db::begin_as(&fleet.db.pool("api"), team).await.unwrap();
+        assert!(job_view::find(&mut tx, job).await.unwrap().is_none());
+        job_view::gone(&mut tx, job).await.unwrap()
+    };
+    let left = asked(fleet.team, done).await.unwrap();
+    assert!(!left.dead_letter);
+    let lines: Vec<_> = left.among.iter().map(|line| (line.outcome.as_str(), line.jobs, line.kind.as_str())).collect();
+    assert_eq!(lines, [("done", 6, "scripted")]);
+    assert!(asked(fleet.team, dead).await.unwrap().dead_letter, "a dead letter outlives its job's history");
+    assert_eq!(asked(fleet.team, JobId(9_000_000)).await, None, "what never was is not gone");
+    assert_eq!(asked(second, done).await, None, "another team learns nothing");
+    assert_eq!(asked(second, dead).await, None);
+
+    // The second team's own history around the same ids: it hears of that, and the same for every id in it.
+    fleet
+        .tell(format!(
+            "insert into queue.tombstones (team_id, day, kind, outcome, first_job, last_job, jobs) values ('{second}', '2026-01-01', 'noted', 1, 1, 1000, 2)"
+        ))
+        .await;
+    let (of_another, of_nobody) = (asked(second, done).await.unwrap(), asked(second, JobId(999)).await.unwrap());
+    assert_eq!(of_another, of_nobody, "whether another team had the id can't be told");
+    assert_eq!(of_another, asked(second, dead).await.unwrap());
+}

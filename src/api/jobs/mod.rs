@@ -32,13 +32,13 @@ use super::{
 use crate::{
     store::{
         doors::{self, NewJob, Taken},
-        job_view::{self, Attempt, JobState, JobView},
+        job_view::{self, Attempt, Gone, JobState, JobView},
     },
     tenancy::keys::Scope,
 };
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A job to accept.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -225,13 +225,18 @@ pub async fn enqueue(State(api): State<Api>, caller: Caller, id: RequestId, requ
 }
 
 /// Look at a job.
+///
+/// 410 where history was dropped: then `gone` in the problem says how many jobs of the team around it ended how, by day and
+/// kind.
 #[utoipa::path(get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
     params(("id" = String, Path, description = "The job", example = "job_42")),
     responses((status = 200, description = "The job, wherever it is", body = JobBody), Refusals))]
 pub async fn show(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Json<JobBody>, ApiError> {
     caller.needs(Scope::Read)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
-    let view = job_view::find(&mut tx, job).await?.ok_or_else(no_such_job)?;
+    let Some(view) = job_view::find(&mut tx, job).await? else {
+        return Err(job_view::gone(&mut tx, job).await?.map_or_else(no_such_job, gone));
+    };
     let attempts = job_view::attempts(&mut tx, job).await?;
     tx.commit().await?;
     Ok(Json(JobBody::new(view, attempts)))
@@ -326,7 +331,7 @@ fn chain(registry: &Registry, links: Vec<Link>) -> Result<Value, ApiError> {
 }
 
 /// The key in the header, quoted or bare.
-fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -360,6 +365,17 @@ async fn find(api: &Api, team: TeamId, job: JobId) -> Result<Option<JobView>, Ap
 /// One answer for an absent job, another team's, and a text that is no job id.
 fn no_such_job() -> ApiError {
     ApiError::new(Code::NotFound, "The team has no such job.")
+}
+
+/// One answer for every id among those of the team whose history was dropped, whoever had that one.
+fn gone(left: Gone) -> ApiError {
+    let detail = if left.dead_letter {
+        "Its history was dropped. It ended dead, and its dead letter is kept under /v1/dead."
+    } else {
+        "Jobs of the team around this id have ended, and their history was dropped when its time was over. What is left are \
+         counts, not single jobs."
+    };
+    ApiError::gone(detail, left)
 }
 
 /// The job named in the path.

@@ -294,6 +294,7 @@ create table queue.schedules (
   catch_up_most integer not null default 100 check (catch_up_most between 1 and 10000), -- ticks made up for at most
   paused_at timestamptz,
   paused_reason text,
+  declared boolean not null default false, -- by a configuration
   next_due_at timestamptz not null,
   updated_at timestamptz not null default now(),
   primary key (team_id, name)

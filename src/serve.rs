@@ -183,6 +183,13 @@ pub async fn scheduler(config: Config) -> anyhow::Result<()> {
     tokio::spawn(promoter::run(pool.clone(), tick / 2, role.random.clone(), stop.clone()));
     tokio::spawn(reaper::run(pool.clone(), role.config.worker.lease / 3, role.random.clone(), stop.clone()));
     scheduler::upkeep::start(&pool, &role.random, &stop);
+    let declared = scheduler::declared::Putting {
+        pool: pool.clone(),
+        registry: role.registry.clone(),
+        clock: role.clock.clone(),
+        schedules: role.config.schedules.clone(),
+    };
+    tokio::spawn(declared.run(stop.clone()));
     scheduler::due::run(pool, tick, role.random.clone(), pulse, stop).await;
     beating.await?;
     Ok(())

@@ -36,6 +36,12 @@ impl Config {
         let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);
         within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
         within("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds, &(100..=60_000), problem);
+        for (at, one) in self.schedules.iter().enumerate() {
+            let double = self.schedules[..at].iter().any(|other| (&other.team, &other.name) == (&one.team, &one.name));
+            if let Some(fault) = one.fault().or_else(|| double.then(|| "is declared twice".into())) {
+                problem("schedules", format!("{:?} {fault}", one.name));
+            }
+        }
         if self.worker.beat * 3 > self.worker.lease {
             problem(
                 "worker.beat_seconds",

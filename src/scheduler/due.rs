@@ -107,7 +107,7 @@ pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
 }
 
 /// The queue itself says no (docs/SQL.md). Whatever else a database answers, a restart above all, may be over in a second.
-fn is_refused(error: &sqlx::Error) -> bool {
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("LS"))
 }
 

@@ -9,3 +9,4 @@ mod jobs;
 mod keys;
 mod options;
 mod rate;
+mod schedules;

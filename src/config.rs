@@ -93,6 +93,8 @@ pub struct Database {
     pub handler_statement_timeout: Duration,
     /// PgBouncer in transaction mode stands between.
     pub pgbouncer: bool,
+    /// The address past it.
+    pub direct_url: Option<SecretString>,
     /// Connections by duty.
     pub pools: Pools,
 }

@@ -66,8 +66,10 @@ impl Config {
         }
         let postgres =
             |url: &SecretString| ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
-        if self.database.url.as_ref().is_some_and(|url| !postgres(url)) {
-            problem("database.url", "must start with postgres:// or postgresql://".into());
+        for (key, url) in [("database.url", &self.database.url), ("database.direct_url", &self.database.direct_url)] {
+            if url.as_ref().is_some_and(|url| !postgres(url)) {
+                problem(key, "must start with postgres:// or postgresql://".into());
+            }
         }
         if self.clock.offset_seconds != 0 && !cfg!(feature = "dev") {
             problem("clock.offset_seconds", "can only be set in a build with the local stack (feature dev)".into());

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::ids::JobId;
+use longshore_workers::{db, ids::JobId};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -91,13 +91,14 @@ impl Finisher {
     }
 
     async fn record(&self, batch: &[Settled], plain: bool) -> Result<Vec<JobId>, sqlx::Error> {
-        let mut conn = self.pool.acquire().await?;
+        let mut work = db::work(&self.pool).await?;
         let asked = Instant::now();
         let accepted = if plain {
-            jobs::finish(&mut conn, self.boot, batch).await?
+            jobs::finish(&mut work, self.boot, batch).await?
         } else {
-            jobs::settle(&mut conn, self.boot, batch).await?
+            jobs::settle(&mut work, self.boot, batch).await?
         };
+        work.done().await?;
         telemetry::settled(asked.elapsed());
         Ok(accepted)
     }

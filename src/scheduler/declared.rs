@@ -150,7 +150,7 @@ impl Putting {
     }
 
     async fn put_one(&self, one: &Declared) -> Result<bool, Fault> {
-        let team = teams::find(&mut *self.pool.acquire().await?, &one.team).await.map_err(|error| match error {
+        let team = teams::find(&mut *db::work(&self.pool).await?, &one.team).await.map_err(|error| match error {
             TeamError::Database(error) => Fault::Database(error),
             other => Fault::Team(other),
         })?;
@@ -178,7 +178,7 @@ impl Putting {
 
     /// Schedules that a configuration declared once, and this one does not: team and name.
     pub async fn forgotten(&self) -> Result<Vec<(String, String)>, sqlx::Error> {
-        let all = schedules::list(&mut *self.pool.acquire().await?, None).await?;
+        let all = schedules::list(&mut *db::work(&self.pool).await?, None).await?;
         let declared = |one: &Schedule| {
             let named = |wanted: &Declared| {
                 wanted.name == one.name && (wanted.team == one.team || wanted.team == one.team_id.to_string())

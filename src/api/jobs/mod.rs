@@ -256,7 +256,12 @@ pub async fn cancel(State(api): State<Api>, caller: Caller, JobPath(job): JobPat
     caller.needs(Scope::Cancel)?;
     let (pool, team, by) = (api.pool.clone(), caller.team(), caller.name());
     // In a task of its own: a caller that goes away does not leave it half done.
-    let asked = tokio::spawn(async move { doors::cancel(&mut *pool.acquire().await?, team, job, &by).await });
+    let asked = tokio::spawn(async move {
+        let mut work = db::work(&pool).await?;
+        let answer = doors::cancel(&mut work, team, job, &by).await?;
+        work.done().await?;
+        Ok::<_, sqlx::Error>(answer)
+    });
     let answer = asked.await.map_err(ApiError::internal)??.ok_or_else(no_such_job)?;
     let (status, state) = match answer.as_str() {
         "cancelled" => (StatusCode::OK, JobState::Cancelled),

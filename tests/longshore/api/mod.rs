@@ -3,7 +3,7 @@
 mod batch;
 mod conventions;
 mod dead;
-mod door;
+pub mod door;
 mod input;
 mod jobs;
 mod keys;

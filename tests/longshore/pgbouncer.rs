@@ -188,7 +188,7 @@ async fn jobs_dead_letters_plans_limits_and_schedules_go_through_it_from_end_to_
     let plain = house.enqueue(0, json!({ "kind": "refresh_tags", "payload": {} })).await;
     assert_eq!(house.ended(0, &plain).await["state"], "done");
     assert_eq!(house.ask(1, Method::GET, &format!("/v1/jobs/{plain}"), None).await.0, 404);
-    house.tell(&format!("select queue.set_lane('enrollment', '{}', running_most => 2)", house.teams[0])).await;
+    house.tell(&format!("select queue.set_lane('enrollment', '{}', null, 2, null, null, null)", house.teams[0])).await;
     let mut limited = Vec::new();
     for n in 0..12 {
         let job = json!({ "kind": "refresh_tags", "payload": {}, "limit_key": "one", "limit_to": 1, "idempotency_key": format!("k{n}") });

@@ -151,6 +151,8 @@ pub struct Scheduler {
     /// How often it looks.
     #[serde(rename = "tick_seconds", deserialize_with = "seconds")]
     pub tick: Duration,
+    /// How long plans, batches, dead letters and ticks are kept once they are settled.
+    pub settled_days: i32,
 }
 
 /// `[api]`

@@ -184,7 +184,7 @@ pub async fn scheduler(config: Config) -> anyhow::Result<()> {
     let beating = role.keep_alive(pool.clone(), &[], 0);
     tokio::spawn(promoter::run(pool.clone(), tick / 2, role.random.clone(), stop.clone()));
     tokio::spawn(reaper::run(pool.clone(), role.config.worker.lease / 3, role.random.clone(), stop.clone()));
-    scheduler::upkeep::start(&pool, &role.random, &stop);
+    scheduler::upkeep::start(&pool, role.config.scheduler.settled_days, &role.random, &stop);
     let declared = scheduler::declared::Putting {
         pool: pool.clone(),
         registry: role.registry.clone(),

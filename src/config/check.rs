@@ -27,6 +27,7 @@ impl Config {
         }
         within("worker.grace_seconds", self.worker.grace.as_secs(), &(0..=3600), problem);
         within("worker.poll_milliseconds", self.worker.poll.as_millis(), &(10..=60_000), problem);
+        within("scheduler.settled_days", self.scheduler.settled_days, &(1..=3650), problem);
         within("worker.slots", self.worker.slots, &(1..=10_000), problem);
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);

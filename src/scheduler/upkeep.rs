@@ -1,5 +1,5 @@
 //! What keeps the house in order, each on its own rhythm: partitions ahead of the ids and old ones dropped, keys past their
-//! time, depths for the dashboards, and holds on credits whose outcome stayed unknown.
+//! time, what was settled long ago, depths for the dashboards, and holds on credits whose outcome stayed unknown.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -14,8 +14,11 @@ use tracing::{info, warn};
 
 use crate::store::{depths, upkeep};
 
-/// Starts every duty; each ends with `stop`.
-pub fn start(pool: &PgPool, random: &Arc<dyn Random>, stop: &CancellationToken) {
+/// Rows of a kind that are forgotten in one turn.
+const BITE: i32 = 5000;
+
+/// Starts every duty; each ends with `stop`. What is settled is forgotten after `settled_days`.
+pub fn start(pool: &PgPool, settled_days: i32, random: &Arc<dyn Random>, stop: &CancellationToken) {
     let every =
         |seconds| Rhythm { pool: pool.clone(), every: Duration::from_secs(seconds), random: random.clone(), stop: stop.clone() };
     tokio::spawn(every(5).keep("measuring depths", async |mut work| {
@@ -47,6 +50,14 @@ pub fn start(pool: &PgPool, random: &Arc<dyn Random>, stop: &CancellationToken) 
     tokio::spawn(every(30).keep("forgetting expired keys", async |mut work| {
         upkeep::tidy(&mut work).await?;
         work.done().await
+    }));
+    tokio::spawn(every(60).keep("forgetting what was settled long ago", move |mut work: Work| async move {
+        let gone = upkeep::forget_settled(&mut work, settled_days, BITE).await?;
+        work.done().await?;
+        if gone > 0 {
+            info!(gone, "settled plans, batches, dead letters and ticks forgotten");
+        }
+        Ok(())
     }));
     tokio::spawn(every(60).keep("settling expired holds", async |mut work| {
         credits::settle_expired(&mut work, 1000).await?;

@@ -233,3 +233,65 @@ async fn a_dropped_job_is_answered_for_by_what_its_history_left_and_to_its_team_
     assert_eq!(of_another, of_nobody, "whether another team had the id can't be told");
     assert_eq!(of_another, asked(second, dead).await.unwrap());
 }
+
+#[tokio::test]
+async fn what_was_settled_long_ago_is_forgotten_in_bites_and_what_is_open_stays() {
+    let fleet = Fleet::new().await;
+    let steps = stepper(&fleet).await;
+    let mut dead = Vec::new();
+    for _ in 0..6 {
+        dead.push(fleet.enqueue(&Scripted::new("die")).await);
+    }
+    steps.drain("scripts").await;
+    let team = fleet.team;
+    // Replayed, discarded, and planned; the last one is nobody's business yet.
+    fleet.tell(format!("select queue.replay('{team}', {}, 'a test', '{{\"does\": \"nothing\"}}')", dead[0].0)).await;
+    for letter in &dead[1..5] {
+        fleet.tell(format!("select queue.discard('{team}', {}, 'a test')", letter.0)).await;
+    }
+    steps.drain("scripts").await;
+    let plan = |n: i64, ended: &str, letter: JobId| {
+        format!(
+            "insert into queue.plans (team_id, plan_id, made_by, filter, ended_at) values ('{team}', {n}, 'ann', '{{}}', {ended});
+             insert into queue.plan_items (team_id, plan_id, job_id, position, price) values ('{team}', {n}, {}, 1, 0);",
+            letter.0
+        )
+    };
+    fleet.tell(plan(1, "now() - interval '91 days'", dead[1])).await;
+    fleet.tell(plan(2, "null", dead[2])).await;
+    fleet.tell(plan(3, "now() - interval '1 day'", dead[3])).await;
+    let waiting = fleet.enqueue(&Scripted::new("nothing")).await;
+    fleet
+        .tell(format!(
+            "update queue.dead set replayed_at = replayed_at - interval '91 days', discarded_at = discarded_at - interval '91 days';
+             insert into queue.batches (team_id, batch_id, sealed_at, ended_at, then_job) values
+               ('{team}', 901, now(), now() - interval '91 days', null), ('{team}', 902, now(), now() - interval '91 days', {}),
+               ('{team}', 903, now(), now() - interval '1 day', null), ('{team}', 904, null, null, null);
+             insert into queue.ticks (team_id, schedule, due_at, fired_at)
+               select '{team}', name, at, at from (values ('old'), ('new')) s(name), generate_series(now() - interval '200 days', now() - interval '100 days', '10 days') at;
+             insert into queue.ticks (team_id, schedule, due_at) values ('{team}', 'new', now())",
+            waiting.0
+        ))
+        .await;
+    let pool = fleet.db.pool("scheduler");
+    let mut turns = 0;
+    while longshore::store::upkeep::forget_settled(&mut pool.acquire().await.unwrap(), 90, 2).await.unwrap() > 0 {
+        turns += 1;
+    }
+    assert!(turns > 5, "bites of two");
+    let left =
+        |of: &str| fleet.ask::<String>(format!("select coalesce(string_agg(x::text, ' ' order by x), '') from ({of}) t(x)"));
+    let ids = |some: &[JobId]| some.iter().map(|job| job.0.to_string()).collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        left("select job_id from queue.dead").await,
+        ids(&[dead[2], dead[3], dead[5]]),
+        "an open one, and those of plans that stand"
+    );
+    assert_eq!(left("select plan_id from queue.plans").await, "2 3");
+    assert_eq!(left("select plan_id from queue.plan_items").await, "2 3");
+    assert_eq!(left("select batch_id from queue.batches").await, "902 903 904", "one whose job behind it still waits");
+    assert_eq!(left("select schedule from queue.ticks").await, "new old", "the last tick of each");
+    let found = state(&fleet, team, dead[4]).await;
+    assert_eq!(found, Some(JobState::Dead), "its job is still on record");
+    fleet.nothing_lost().await;
+}

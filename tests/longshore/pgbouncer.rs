@@ -231,9 +231,10 @@ async fn jobs_dead_letters_plans_limits_and_schedules_go_through_it_from_end_to_
     assert_eq!(house.ended(0, fired.as_str().expect("a tick that fired")).await["state"], "done");
 
     // A job that waits is cancelled; the command line sees all of it.
-    let later = house.enqueue(1, json!({ "kind": "refresh_tags", "payload": {}, "run_at": "2026-12-31T00:00:00Z" })).await;
+    let run_at = door::now(&house.db).await + chrono::Duration::days(30);
+    let later = house.enqueue(1, json!({ "kind": "refresh_tags", "payload": {}, "run_at": run_at })).await;
     assert_eq!(house.ask(1, Method::POST, &format!("/v1/jobs/{later}/cancel"), None).await.0, 200);
-    let mut operator = fleet::binary(&house.pooler.url(&house.db, "operator"), "jobs list --state done --json");
+    let mut operator = fleet::binary(&house.pooler.url(&house.db, "operator"), "jobs list --state done --limit 100 --json");
     let listed = operator.env("LONGSHORE_DATABASE__PGBOUNCER", "true").output().expect("the binary");
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap_or_else(|_| panic!("{listed:?}"));
     assert!(listed.as_array().is_some_and(|jobs| jobs.len() > 60), "{listed}");

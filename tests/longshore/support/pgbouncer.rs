@@ -25,9 +25,10 @@ pub struct PgBouncer {
 impl PgBouncer {
     /// Starts one before `db`, or says why the test must be skipped.
     pub async fn before(db: &TestDb) -> Option<Self> {
-        let program =
+        // Debian keeps it where only root looks.
+        let installed =
             programs::on_path("pgbouncer").or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|at| at.is_file()));
-        let Some(program) = program.or_else(|| programs::find("pgbouncer", INSTALL)) else { return None };
+        let program = installed.or_else(|| programs::find("pgbouncer", INSTALL))?;
         let folder = tempfile::tempdir().expect("a folder");
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a free port").port();
         let users = ["api", "worker", "scheduler", "operator"].map(|role| format!("\"longshore_{role}\" \"\"\n")).concat();

@@ -32,20 +32,23 @@ pub fn start(pool: &PgPool, settled_days: i32, random: &Arc<dyn Random>, stop: &
         }
         work.done().await
     }));
-    tokio::spawn(every(600).keep("turning the page", async |mut work| {
-        if upkeep::turn_page(&mut work).await? {
-            info!("new jobs go into a new partition");
+    let history = pool.clone();
+    tokio::spawn(every(600).keep("dropping old history", move |mut work: Work| {
+        let pool = history.clone();
+        async move {
+            if upkeep::turn_page(&mut work).await? {
+                info!("new jobs go into a new partition");
+            }
+            work.done().await?;
+            // Each by itself: dropping locks what it drops until that is committed.
+            loop {
+                let mut work = db::work(&pool).await?;
+                let dropped = upkeep::drop_history(&mut work).await?;
+                work.done().await?;
+                let Some(dropped) = dropped else { return Ok(()) };
+                info!(partition = dropped.name, carried = dropped.carried, "old history dropped");
+            }
         }
-        work.done().await
-    }));
-    // One partition a turn: dropping locks what it drops until it is committed.
-    tokio::spawn(every(60).keep("dropping old history", async |mut work| {
-        let dropped = upkeep::drop_history(&mut work).await?;
-        work.done().await?;
-        if let Some(dropped) = dropped {
-            info!(partition = dropped.name, carried = dropped.carried, "old history dropped");
-        }
-        Ok(())
     }));
     tokio::spawn(every(30).keep("forgetting expired keys", async |mut work| {
         upkeep::tidy(&mut work).await?;

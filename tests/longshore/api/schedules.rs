@@ -177,3 +177,17 @@ async fn one_teams_schedules_are_nobody_elses() {
     problem(door.get("/v1/schedules").await, 403, "missing_scope").await;
     problem(door.put_schedule("nightly", nightly()).await, 403, "missing_scope").await;
 }
+
+#[tokio::test]
+async fn a_team_sets_a_thousand_schedules_and_not_one_more() {
+    let door = open().await;
+    let fill = "insert into queue.schedules (name, team_id, kind, payload, cron, next_due_at)
+        select 'n' || n, $1, 'greet', '{\"name\": \"Ada\"}', '0 4 * * *', now() + interval '1 day' from generate_series(1, 999) n";
+    sqlx::query(fill).bind(door.team.0).execute(&door.db.admin).await.expect("schedules");
+    assert_eq!(door.put_schedule("last", nightly()).await.status(), 201);
+    problem(door.put_schedule("more", nightly()).await, 400, "invalid_request").await;
+    problem(door.on_schedule(Method::GET, "more").await, 404, "not_found").await;
+    let mut other = nightly();
+    other["cron"] = json!("0 5 * * *");
+    assert_eq!(door.put_schedule("last", other).await.status(), 200, "what is there can be changed");
+}

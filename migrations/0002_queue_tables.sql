@@ -227,6 +227,7 @@ create table queue.dead (
   primary key (job_id, team_id)
 );
 create index dead_open on queue.dead (died_at, job_id) where replayed_at is null and discarded_at is null;
+create index dead_settled on queue.dead (coalesce(replayed_at, discarded_at)) where replayed_at is not null or discarded_at is not null;
 create index dead_team on queue.dead (team_id, kind, died_at);
 
 create table queue.keys (
@@ -294,6 +295,7 @@ create table queue.schedules (
   catch_up_most integer not null default 100 check (catch_up_most between 1 and 10000), -- ticks made up for at most
   paused_at timestamptz,
   paused_reason text,
+  declared boolean not null default false, -- by a configuration
   next_due_at timestamptz not null,
   updated_at timestamptz not null default now(),
   primary key (team_id, name)
@@ -309,6 +311,7 @@ create table queue.ticks (
   job_id bigint,                         -- null: skipped by the schedule's policy
   primary key (team_id, schedule, due_at)
 );
+create index ticks_fired on queue.ticks (fired_at);
 
 -- What dashboards read: written every few seconds by one process, so that no dashboard counts jobs.
 create table queue.depths (
@@ -401,6 +404,7 @@ create table queue.batches (
   then_job bigint,
   primary key (team_id, batch_id)
 );
+create index batches_ended on queue.batches (ended_at) where ended_at is not null;
 
 create index batches_then on queue.batches (then_job) where then_job is not null;
 create index batches_open on queue.batches (batch_id) where sealed_at is not null and ended_at is null;

@@ -9,6 +9,8 @@ create table longshore.teams (
 call longshore.protect('longshore.teams', 'select');
 grant insert on longshore.teams to longshore_operator;
 create policy operate on longshore.teams for insert to longshore_operator with check (true);
+-- A scheduler finds the teams of the schedules that a configuration declares.
+create policy scheduler on longshore.teams for select to longshore_scheduler using (true);
 
 -- The house's own team: owner of maintenance jobs.
 alter table longshore.teams no force row level security;
@@ -21,7 +23,7 @@ create table longshore.api_keys (
   name text not null check (length(btrim(name)) between 1 and 100),
   digest bytea not null check (length(digest) = 32), -- SHA-256 of the secret part
   scopes text[] not null check (cardinality(scopes) > 0
-    and scopes <@ array['enqueue', 'read', 'cancel', 'dead', 'campaigns', 'lake', 'admin']),
+    and scopes <@ array['enqueue', 'read', 'cancel', 'dead', 'schedules', 'campaigns', 'lake', 'admin']),
   created_at timestamptz not null default now(),
   expires_at timestamptz,
   revoked_at timestamptz,

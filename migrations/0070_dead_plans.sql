@@ -51,10 +51,12 @@ create table queue.plan_items (
   check ((result = 'replayed') = (replayed_as is not null))
 ) with (fillfactor = 70);
 create index plan_items_plan on queue.plan_items (plan_id, position);
+create index plan_items_letter on queue.plan_items (team_id, job_id);
+create index plans_ended on queue.plans (ended_at) where ended_at is not null;
 
 call longshore.protect('queue.plans', 'select');
 call longshore.protect('queue.plan_items', 'select');
-grant select, insert, update on queue.plans, queue.plan_items to longshore_engine;
+grant select, insert, update, delete on queue.plans, queue.plan_items to longshore_engine;
 grant usage on sequence queue.plan_ids to longshore_engine;
 
 reset role;

@@ -22,7 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use longshore_workers::datalake::object_store::ObjectStore;
+use longshore_workers::{datalake::object_store::ObjectStore, db};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -77,6 +77,8 @@ pub struct Checks {
     pub objects: Option<Arc<dyn ObjectStore>>,
     /// Cancelled when the process stops taking work.
     pub draining: CancellationToken,
+    /// How a worker learns of work.
+    pub waking: Option<String>,
     /// How long one check may take.
     pub deadline: Duration,
     /// Pools whose connections `/metrics` shows, by name.
@@ -145,10 +147,9 @@ async fn readyz(State(checks): State<Arc<Checks>>) -> impl IntoResponse {
         true => Check { ok: false, detail: "draining: this process is stopping".into(), milliseconds: 0 },
         false => Check { ok: true, detail: "taking work".into(), milliseconds: 0 },
     };
-    Answer::of(
-        checks.role,
-        [("database", database), ("objects", objects), ("loop", turning(&checks.pulse)), ("serving", serving)],
-    )
+    let waking = checks.waking.clone().map(|detail| ("waking", Check { ok: true, detail, milliseconds: 0 }));
+    let asked = [("database", database), ("objects", objects), ("loop", turning(&checks.pulse)), ("serving", serving)];
+    Answer::of(checks.role, asked.into_iter().chain(waking))
 }
 
 async fn metrics(State(checks): State<Arc<Checks>>, headers: HeaderMap) -> Response {
@@ -179,8 +180,8 @@ fn turning(pulse: &Pulse) -> Check {
 }
 
 async fn database(pool: &PgPool) -> Result<String, String> {
-    let mut conn = pool.acquire().await.map_err(|error| error.to_string())?;
-    match migrate::standing(&mut conn).await.map_err(|error| error.to_string())? {
+    let mut work = db::work(pool).await.map_err(|error| error.to_string())?;
+    match migrate::standing(&mut work).await.map_err(|error| error.to_string())? {
         Standing::Fits { newer: 0 } => Ok("reachable, migrations equal to this build".into()),
         Standing::Fits { newer } => Ok(format!("reachable, {newer} migrations ahead of this build")),
         Standing::Behind { missing } => Err(format!("{missing} migrations are missing: run longshore migrate")),

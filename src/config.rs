@@ -28,6 +28,7 @@ pub use problem::{ConfigError, Source};
 
 use crate::{
     queue::plan::Thresholds,
+    scheduler::declared::Declared,
     telemetry::LogFormat,
     workers::{datalake::object_store, rules::Rules, vendors},
 };
@@ -43,6 +44,9 @@ pub const PG_BIN_VARIABLE: &str = "LONGSHORE_PG_BIN";
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Schedules to put in place.
+    #[serde(default)]
+    pub schedules: Vec<Declared>,
     /// Postgres.
     pub database: Database,
     /// How a worker process claims and runs.
@@ -89,6 +93,8 @@ pub struct Database {
     pub handler_statement_timeout: Duration,
     /// PgBouncer in transaction mode stands between.
     pub pgbouncer: bool,
+    /// The address past it.
+    pub direct_url: Option<SecretString>,
     /// Connections by duty.
     pub pools: Pools,
 }
@@ -145,6 +151,8 @@ pub struct Scheduler {
     /// How often it looks.
     #[serde(rename = "tick_seconds", deserialize_with = "seconds")]
     pub tick: Duration,
+    /// How long plans, batches, dead letters and ticks are kept once they are settled.
+    pub settled_days: i32,
 }
 
 /// `[api]`
@@ -263,7 +271,9 @@ impl Config {
 /// What serde found, with the key and where its value came from.
 fn typed_problem(error: &figment::Error, layers: &Layers) -> String {
     let key = error.path.join(".");
-    let source = layers.settings.get(&key).map(|(_, source)| format!(" ({source})")).unwrap_or_default();
+    // One of a list has its source from the list.
+    let named = layers.settings.get(&key).or_else(|| layers.settings.get(error.path.first()?));
+    let source = named.map(|(_, source)| format!(" ({source})")).unwrap_or_default();
     if is_secret(&key) {
         return format!("{key} can't be read{source}");
     }

@@ -20,3 +20,8 @@ pub mod telemetry;
 pub mod tenancy;
 
 pub use longshore_workers as workers;
+// What a producer uses: the same names as in a build without handlers, where `longshore` is the workers' crate itself.
+pub use longshore_workers::{
+    BatchId, EnqueueError, Enqueued, JobId, Options, TeamId, act_as, begin_as, enqueue, enqueue_many, enqueue_many_with,
+    enqueue_with, jobs, sqlx,
+};

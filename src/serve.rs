@@ -12,6 +12,7 @@ use longshore_workers::{
     registry::Registry,
     vendors::Vendors,
 };
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use sqlx::{
     Connection as _, PgConnection, PgPool,
@@ -107,6 +108,7 @@ pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uu
     let stop = role.shutdown.stop().clone();
     let pools = vec![("engine", engine.clone()), ("handlers", handlers)];
     let ways = json!({ "queues": queues });
+    info!(waking = role.waking(), "this worker learns of work");
     role.ready(role.turning(), engine.clone(), Some(services.objects.clone()), pools, ways).await?;
     let settings = &role.config.worker;
     let quarantine = if suspects.is_some() {
@@ -144,12 +146,12 @@ pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uu
         registry: role.registry.clone(),
         services,
         engine,
-        heartbeat: role.connect_options(database.statement_timeout)?,
+        heartbeat: role.direct_options()?,
         options: Options {
             queues,
             slots: settings.slots as usize,
             suspects: suspects.map(|boot| (boot, Duration::from_secs(3))),
-            listen: !database.pgbouncer,
+            listen: role.listens(),
             times: Times { ttl: settings.lease, beat: settings.beat },
             poll: settings.poll,
             grace: settings.grace,
@@ -182,7 +184,14 @@ pub async fn scheduler(config: Config) -> anyhow::Result<()> {
     let beating = role.keep_alive(pool.clone(), &[], 0);
     tokio::spawn(promoter::run(pool.clone(), tick / 2, role.random.clone(), stop.clone()));
     tokio::spawn(reaper::run(pool.clone(), role.config.worker.lease / 3, role.random.clone(), stop.clone()));
-    scheduler::upkeep::start(&pool, &role.random, &stop);
+    scheduler::upkeep::start(&pool, role.config.scheduler.settled_days, &role.random, &stop);
+    let declared = scheduler::declared::Putting {
+        pool: pool.clone(),
+        registry: role.registry.clone(),
+        clock: role.clock.clone(),
+        schedules: role.config.schedules.clone(),
+    };
+    tokio::spawn(declared.run(stop.clone()));
     scheduler::due::run(pool, tick, role.random.clone(), pulse, stop).await;
     beating.await?;
     Ok(())
@@ -212,20 +221,42 @@ impl Role {
         })
     }
 
+    /// Whether there is a session to listen in.
+    fn listens(&self) -> bool {
+        !self.config.database.pgbouncer || self.config.database.direct_url.is_some()
+    }
+
+    /// How a worker of this process learns that there is work.
+    fn waking(&self) -> String {
+        let poll = self.config.worker.poll;
+        if self.listens() {
+            return format!("by notice (LISTEN), and a look every {poll:?}");
+        }
+        format!("polling every {poll:?}: there is no LISTEN through a pooler, and no database.direct_url past it")
+    }
+
     fn connect_options(&self, statement_timeout: Duration) -> anyhow::Result<PgConnectOptions> {
         let database = &self.config.database;
-        let options: PgConnectOptions = database.url()?.parse().context("DATABASE_URL is no Postgres address")?;
-        let mut options = options.application_name(&format!("longshore {}", self.name));
+        let options = self.named(database.url()?.parse().context("DATABASE_URL is no Postgres address")?);
+        // A pooler's connections are not ours alone: nothing can be set when they start.
+        Ok(if database.pgbouncer { db::through_a_pooler(options) } else { settled(options, statement_timeout) })
+    }
+
+    /// The way past the pooler, where one is configured; otherwise the usual one.
+    fn direct_options(&self) -> anyhow::Result<PgConnectOptions> {
+        let database = &self.config.database;
+        let Some(url) = &database.direct_url else { return self.connect_options(database.statement_timeout) };
+        let options = url.expose_secret().parse().context("database.direct_url is no Postgres address")?;
+        Ok(settled(self.named(options), database.statement_timeout))
+    }
+
+    fn named(&self, options: PgConnectOptions) -> PgConnectOptions {
+        let options = options.application_name(&format!("longshore {}", self.name));
         // On loopback there is nothing to encrypt against, and a handshake costs.
         if options.get_host().starts_with("127.") || options.get_host() == "localhost" {
-            options = options.ssl_mode(PgSslMode::Prefer);
+            return options.ssl_mode(PgSslMode::Prefer);
         }
-        if database.pgbouncer {
-            // No session state: unnamed statements, and no settings at the start of a session that is not ours alone.
-            return Ok(options.statement_cache_capacity(0));
-        }
-        let statement_timeout = statement_timeout.as_millis().to_string();
-        Ok(options.options([("statement_timeout", statement_timeout.as_str()), ("idle_in_transaction_session_timeout", "60000")]))
+        options
     }
 
     fn pool(&self, connections: u32, statement_timeout: Duration) -> anyhow::Result<PgPool> {
@@ -235,8 +266,9 @@ impl Role {
 
     /// Makes sure that the database is there, is as new as this build, and has room for this process; announces the kinds.
     async fn enter_house(&self, pool: &PgPool) -> anyhow::Result<()> {
-        let mut conn = self.reach().await?;
-        match migrate::standing(&mut conn).await? {
+        let (mut conn, options) = self.reach().await?;
+        let mut tx = db::begin_on(&mut conn, &options).await?;
+        match migrate::standing(&mut tx).await? {
             Standing::Fits { .. } => {}
             Standing::Behind { missing } => bail!("{missing} migrations are missing: run longshore migrate first"),
             Standing::Differs { version } => bail!("migration {version} was changed after it had been applied"),
@@ -248,22 +280,29 @@ impl Role {
                 "api" => wanted.api,
                 _ => wanted.engine,
             },
-            upkeep::max_connections(&mut conn).await?,
+            upkeep::max_connections(&mut tx).await?,
         );
-        if i64::from(wanted) > i64::from(allowed) {
+        // How many there may be behind a pooler is the pooler's own business.
+        if !self.config.database.pgbouncer && i64::from(wanted) > i64::from(allowed) {
             bail!("[database.pools] asks for {wanted} connections in this process, and the server allows {allowed} in all");
         }
+        tx.commit().await?;
         drop(conn);
-        jobs::register(&mut *pool.acquire().await?, &self.registry).await.context("announcing the kinds")
+        let announce = async {
+            let mut work = db::work(pool).await?;
+            jobs::register(&mut work, &self.registry).await?;
+            work.done().await
+        };
+        announce.await.context("announcing the kinds")
     }
 
-    async fn reach(&self) -> anyhow::Result<PgConnection> {
+    async fn reach(&self) -> anyhow::Result<(PgConnection, PgConnectOptions)> {
         let options = self.connect_options(self.config.database.statement_timeout)?;
         let place = format!("{}:{}", options.get_host(), options.get_port());
         let mut patience = 60;
         loop {
             match PgConnection::connect_with(&options).await {
-                Ok(conn) => return Ok(conn),
+                Ok(conn) => return Ok((conn, options)),
                 Err(error) if patience == 0 || self.shutdown.stop().is_cancelled() => {
                     return Err(error).with_context(|| format!("the database at {place} can't be reached"));
                 }
@@ -317,6 +356,7 @@ impl Role {
             database,
             objects,
             draining: self.shutdown.stop().clone(),
+            waking: (self.name == "worker").then(|| self.waking()),
             deadline: Duration::from_secs(2),
             pools,
             metrics: self.metrics.clone(),
@@ -344,9 +384,9 @@ impl Role {
             let mut boot = None;
             loop {
                 let shown = async {
-                    let mut conn = pool.acquire().await?;
+                    let mut work = db::work(&pool).await?;
                     let alive = match boot {
-                        Some(boot) => processes::beat(&mut conn, boot, ttl).await?.is_some(),
+                        Some(boot) => processes::beat(&mut work, boot, ttl).await?.is_some(),
                         None => false,
                     };
                     if !alive {
@@ -354,10 +394,10 @@ impl Role {
                         let pid = std::process::id().cast_signed();
                         let (host, build, queues) = (host.as_str(), build.as_str(), queues.as_slice());
                         let process = Process { boot: fresh, role: name, host, pid, build, queues, slots };
-                        processes::enter(&mut conn, &process, ttl).await?;
+                        processes::enter(&mut work, &process, ttl).await?;
                         boot = Some(fresh);
                     }
-                    Ok::<_, sqlx::Error>(())
+                    work.done().await
                 };
                 if let Err(error) = shown.await {
                     warn!("could not show this process in the fleet, trying again: {error}");
@@ -368,7 +408,11 @@ impl Role {
                 }
             }
             if let Some(boot) = boot {
-                let left = async { processes::leave(&mut *pool.acquire().await?, boot).await };
+                let left = async {
+                    let mut work = db::work(&pool).await?;
+                    processes::leave(&mut work, boot).await?;
+                    work.done().await
+                };
                 let _ = tokio::time::timeout(Duration::from_secs(2), left).await;
             }
         })
@@ -381,6 +425,11 @@ impl Role {
             () = self.shutdown.now().cancelled() => None,
         }
     }
+}
+
+fn settled(options: PgConnectOptions, statement_timeout: Duration) -> PgConnectOptions {
+    let statement_timeout = statement_timeout.as_millis().to_string();
+    options.options([("statement_timeout", statement_timeout.as_str()), ("idle_in_transaction_session_timeout", "60000")])
 }
 
 fn build() -> String {

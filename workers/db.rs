@@ -4,11 +4,19 @@
 //! pool with a transaction open, and the next borrower's write, though answered with success, is never committed
 //! (upstream #4393; 48 of 200 rounds here). So `begin` never runs inside a future that can be dropped, and a pool hands
 //! out no connection without asking it. Look again at each sqlx release.
+//!
+//! A pooler in transaction mode (PgBouncer) gives a connection to somebody else after each transaction. sqlx names every
+//! statement, prepares it in one transaction and runs it in the next. So behind a pooler everything happens in a transaction
+//! that says so ([`begin`], [`work`]), which begins by forgetting the names that others left on that connection.
 
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 
 use sqlx::{
-    Executor as _, PgConnection, PgPool, Postgres, Row as _, Transaction,
+    Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _, Transaction,
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -17,14 +25,89 @@ use crate::ids::TeamId;
 /// A transaction that owns its connection.
 pub type Tx = Transaction<'static, Postgres>;
 
+/// How the name of a connection ends that leads through a pooler: for us, and for whoever reads pg_stat_activity.
+const THROUGH_A_POOLER: &str = " (pooler)";
+/// One message, so that both happen on the same connection.
+const BEGIN_BEHIND_A_POOLER: &str = "begin; deallocate all";
+
+/// A connection that leads through a pooler in transaction mode. Name the application before.
+pub fn through_a_pooler(options: PgConnectOptions) -> PgConnectOptions {
+    let name = format!("{}{THROUGH_A_POOLER}", options.get_application_name().unwrap_or_default());
+    // PgBouncer refuses to start with a setting that it can't keep for each client; Postgres' own is as exact.
+    options.application_name(&name).statement_cache_capacity(0).extra_float_digits(None)
+}
+
+/// Whether [`through_a_pooler`] made these.
+pub fn leads_through_a_pooler(options: &PgConnectOptions) -> bool {
+    options.get_application_name().is_some_and(|name| name.ends_with(THROUGH_A_POOLER))
+}
+
 /// Begins a transaction. Safe to drop at any point.
 #[expect(clippy::disallowed_methods, reason = "this is the door that the lint points to")]
 pub async fn begin(pool: &PgPool) -> Result<Tx, sqlx::Error> {
     let pool = pool.clone();
+    let pooled = leads_through_a_pooler(&pool.connect_options());
+    let begin = async move { if pooled { pool.begin_with(BEGIN_BEHIND_A_POOLER).await } else { pool.begin().await } };
     // In a task of its own: when our caller is dropped, the task still ends, and its transaction is rolled back.
-    match tokio::spawn(async move { pool.begin().await }).await {
+    match tokio::spawn(begin).await {
         Ok(begun) => begun,
         Err(_) => Err(sqlx::Error::WorkerCrashed),
+    }
+}
+
+/// Begins a transaction on a connection that is the caller's alone, made with `options`: drop it together with this future.
+pub async fn begin_on<'c>(
+    conn: &'c mut PgConnection,
+    options: &PgConnectOptions,
+) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
+    if leads_through_a_pooler(options) { conn.begin_with(BEGIN_BEHIND_A_POOLER).await } else { conn.begin().await }
+}
+
+/// A connection for statements of which each stands for itself.
+///
+/// Each commits by itself, but where a pooler stands between: there they are one transaction, over with [`Work::done`].
+/// Without that, what they wrote is lost.
+#[must_use = "what it wrote may be lost without `done`"]
+pub struct Work(Held);
+
+enum Held {
+    Connection(PoolConnection<Postgres>),
+    Transaction(Tx),
+}
+
+/// Takes a connection for statements of which each stands for itself.
+pub async fn work(pool: &PgPool) -> Result<Work, sqlx::Error> {
+    let pooled = leads_through_a_pooler(&pool.connect_options());
+    Ok(Work(if pooled { Held::Transaction(begin(pool).await?) } else { Held::Connection(pool.acquire().await?) }))
+}
+
+impl Work {
+    /// What they wrote stands when this returns.
+    pub async fn done(self) -> Result<(), sqlx::Error> {
+        match self.0 {
+            Held::Connection(_) => Ok(()),
+            Held::Transaction(tx) => tx.commit().await,
+        }
+    }
+}
+
+impl Deref for Work {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match &self.0 {
+            Held::Connection(conn) => conn,
+            Held::Transaction(tx) => tx,
+        }
+    }
+}
+
+impl DerefMut for Work {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match &mut self.0 {
+            Held::Connection(conn) => conn,
+            Held::Transaction(tx) => tx,
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use sqlx::{PgConnection, postgres::types::PgInterval};
 use crate::{
     ids::{BatchId, JobId, TeamId},
     job::{Invalid, Job, Limit, Stop},
-    telemetry::{self, Source},
 };
 
 /// What may be said of a job beside its payload.
@@ -189,13 +188,61 @@ impl From<EnqueueError> for Stop {
     }
 }
 
+/// Enqueues one job for the team of this transaction ([`crate::begin_as`], [`crate::act_as`]). It exists when the
+/// transaction commits, and not before. A refusal leaves the transaction aborted, as any error of Postgres does.
+pub async fn enqueue<J: Job>(tx: &mut PgConnection, job: J) -> Result<Enqueued, EnqueueError> {
+    accept(tx, None, &job, Options::default()).await
+}
+
+/// As [`enqueue()`], and says more of the job than its payload: a key, a time, a limit, what follows it.
+pub async fn enqueue_with<J: Job>(tx: &mut PgConnection, job: J, options: Options) -> Result<Enqueued, EnqueueError> {
+    accept(tx, None, &job, options).await
+}
+
+/// Enqueues many jobs of one kind for the team of this transaction with one statement: by far the cheapest way in. On a
+/// refusal roll back: the rows before it stand in the transaction.
+pub async fn enqueue_many<J: Job>(tx: &mut PgConnection, jobs: &[J]) -> Result<Vec<Enqueued>, EnqueueError> {
+    accept_many(tx, None, jobs, None, Options::default()).await
+}
+
+/// As [`enqueue_many`], with an idempotency key for each job.
+pub async fn enqueue_many_with<J: Job>(
+    tx: &mut PgConnection,
+    jobs: &[J],
+    keys: Vec<String>,
+    options: Options,
+) -> Result<Vec<Enqueued>, EnqueueError> {
+    accept_many(tx, None, jobs, Some(keys), options).await
+}
+
 /// Enqueues one job. It exists when the caller's transaction commits, and not before.
 pub async fn one<J: Job>(conn: &mut PgConnection, team: TeamId, job: &J, options: Options) -> Result<Enqueued, EnqueueError> {
+    accept(conn, Some(team), job, options).await
+}
+
+/// Enqueues many jobs of one kind with one statement, all or none. `keys` runs parallel to `jobs`. `options` holds for each
+/// of them; a chain can't.
+pub async fn many<J: Job>(
+    conn: &mut PgConnection,
+    team: TeamId,
+    jobs: &[J],
+    keys: Option<Vec<String>>,
+    options: Options,
+) -> Result<Vec<Enqueued>, EnqueueError> {
+    accept_many(conn, Some(team), jobs, keys, options).await
+}
+
+async fn accept<J: Job>(
+    conn: &mut PgConnection,
+    team: Option<TeamId>,
+    job: &J,
+    options: Options,
+) -> Result<Enqueued, EnqueueError> {
     job.check()?;
     let limit = options.limit.or_else(|| job.limit());
     let row = sqlx::query_file!(
         "queue/enqueue.sql",
-        team.0,
+        team.map(|team| team.0),
         J::KIND,
         serde_json::to_value(job)?,
         options.key,
@@ -214,15 +261,13 @@ pub async fn one<J: Job>(conn: &mut PgConnection, team: TeamId, job: &J, options
     .fetch_one(conn)
     .await?;
     let repeated = usize::from(row.deduplicated);
-    telemetry::jobs_enqueued(J::KIND, Source::Rust, 1 - repeated, repeated);
+    count(J::KIND, 1 - repeated, repeated);
     Ok(Enqueued { job: JobId(row.job_id), deduplicated: row.deduplicated })
 }
 
-/// Enqueues many jobs of one kind with one statement, all or none. `keys` runs parallel to `jobs`. `options` holds for each
-/// of them; a chain can't.
-pub async fn many<J: Job>(
+async fn accept_many<J: Job>(
     conn: &mut PgConnection,
-    team: TeamId,
+    team: Option<TeamId>,
     jobs: &[J],
     keys: Option<Vec<String>>,
     options: Options,
@@ -244,7 +289,7 @@ pub async fn many<J: Job>(
     let priorities = options.priority.map(|priority| vec![priority; jobs.len()]);
     let rows = sqlx::query_file!(
         "queue/enqueue_many.sql",
-        team.0,
+        team.map(|team| team.0),
         J::KIND,
         &payloads,
         keys.as_deref(),
@@ -270,12 +315,21 @@ pub async fn many<J: Job>(
         })
         .collect::<Result<_, _>>()?;
     let repeated = enqueued.iter().filter(|one: &&Enqueued| one.deduplicated).count();
-    telemetry::jobs_enqueued(J::KIND, Source::Rust, enqueued.len() - repeated, repeated);
+    count(J::KIND, enqueued.len() - repeated, repeated);
     Ok(enqueued)
 }
 
+/// Counts what a process of ours enqueued; a producer's own process has figures of its own.
+#[cfg(feature = "handlers")]
+fn count(kind: &str, fresh: usize, repeated: usize) {
+    crate::telemetry::jobs_enqueued(kind, crate::telemetry::Source::Rust, fresh, repeated);
+}
+
+#[cfg(not(feature = "handlers"))]
+fn count(_: &str, _: usize, _: usize) {}
+
 /// Opens a batch in the caller's transaction: jobs with [`Options::batch`] belong to it until it is sealed. When the last of
-/// them has ended, however it did, `then` is enqueued, once; its handler asks [`crate::ctx::Ctx::ended_batch`] for the counts.
+/// them has ended, however it did, `then` is enqueued, once; its handler asks `ctx.ended_batch()` for the counts.
 pub async fn open_batch<J: Job>(
     conn: &mut PgConnection,
     team: TeamId,

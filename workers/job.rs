@@ -3,12 +3,15 @@
 //! A kind is a type. To add one, write a file with a payload struct that implements [`Job`], and add its `mod` and its
 //! `.add::<…>()` to `lib.rs`. Everything else (HTTP, SQL, command line, metrics, documents) reads the registry.
 
-use std::{future::Future, time::Duration};
+#[cfg(feature = "handlers")]
+use std::future::Future;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+#[cfg(feature = "handlers")]
 use crate::{ctx::Ctx, vendors::VendorError};
 
 /// One kind of job. Its fields are the payload: derive `Serialize`, `Deserialize` and `JsonSchema`, and deny unknown
@@ -48,7 +51,8 @@ pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
         None
     }
 
-    /// Does the work. May be started again after a crash: whatever it did must be safe to meet again.
+    /// Does the work. Only where jobs run: a build for producers is without it. May be started again after a crash: whatever it did must be safe to meet again.
+    #[cfg(feature = "handlers")]
     fn run(&self, ctx: &Ctx) -> impl Future<Output = Outcome> + Send;
 }
 
@@ -77,7 +81,7 @@ pub type Outcome = Result<Done, Stop>;
 pub struct Done {
     /// Kept for whoever asks for the job; `None` stores nothing.
     pub output: Option<Value>,
-    /// The completion is already committed, by [`Ctx::complete`].
+    /// The completion is already committed, by `ctx.complete`.
     pub settled: bool,
 }
 
@@ -176,6 +180,7 @@ impl From<sqlx::Error> for Stop {
     }
 }
 
+#[cfg(feature = "handlers")]
 impl From<VendorError> for Stop {
     fn from(error: VendorError) -> Self {
         error.into_stop()
@@ -197,6 +202,7 @@ impl From<std::io::Error> for Stop {
 /// Context added with `.context(…)` does not hide what the cause means for the job.
 impl From<anyhow::Error> for Stop {
     fn from(error: anyhow::Error) -> Self {
+        #[cfg(feature = "handlers")]
         let error = match error.downcast::<VendorError>() {
             Ok(vendor) => return vendor.into(),
             Err(other) => other,

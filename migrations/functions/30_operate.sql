@@ -1,4 +1,4 @@
--- What operators and the scheduler do to the queue: dead letters, pauses, schedules, figures.
+-- What operators and the scheduler do to the queue: dead letters, pauses, figures.
 set local role longshore_engine;
 
 -- Replays one dead letter as a new job with the whole envelope and its lineage. Each dead letter is replayed once.
@@ -151,65 +151,6 @@ begin
   perform queue.unblock(team, key);
 end $$;
 
--- Creates or changes a schedule. The caller has parsed `cron` and computed the first tick.
-create or replace function queue.put_schedule(team uuid, schedule text, kind text, payload jsonb, cron text, time_zone text, missed text, next_due_at timestamptz,
-  catch_up_most integer default 100) returns void
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-declare
-  k queue.kinds;
-  wrong text;
-begin
-  perform queue.guard_team(team);
-  select * into k from queue.kinds where kind = put_schedule.kind;
-  if not found then
-    raise exception 'unknown kind %', quote_literal(left(put_schedule.kind, 64)) using errcode = 'LS001', detail = 'kind';
-  end if;
-  wrong := queue.problem(k, put_schedule.payload, null, null, null);
-  if wrong is not null then perform queue.refuse(wrong); end if;
-  insert into queue.schedules as s (name, team_id, kind, payload, cron, time_zone, missed, catch_up_most, next_due_at)
-  values (schedule, team, put_schedule.kind, put_schedule.payload, put_schedule.cron, put_schedule.time_zone, put_schedule.missed,
-    put_schedule.catch_up_most, put_schedule.next_due_at)
-  on conflict (team_id, name) do update set kind = excluded.kind, payload = excluded.payload, cron = excluded.cron,
-    time_zone = excluded.time_zone, missed = excluded.missed, catch_up_most = excluded.catch_up_most, next_due_at = excluded.next_due_at,
-    updated_at = now()
-  where (s.kind, s.payload, s.cron, s.time_zone, s.missed, s.catch_up_most) is distinct from
-    (excluded.kind, excluded.payload, excluded.cron, excluded.time_zone, excluded.missed, excluded.catch_up_most);
-end $$;
-
--- Stops a schedule, or lets it go on with the tick that the caller computed. False: the team has no such schedule.
-create or replace function queue.hold_schedule(team uuid, schedule text, hold boolean, next_due_at timestamptz default null, reason text default null) returns boolean
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-begin
-  perform queue.guard_team(team);
-  update queue.schedules s set paused_at = case when hold then coalesce(s.paused_at, now()) end,
-    paused_reason = case when hold then reason end,
-    next_due_at = case when not hold and s.paused_at is not null then coalesce(hold_schedule.next_due_at, s.next_due_at) else s.next_due_at end,
-    updated_at = now()
-  where s.team_id = team and s.name = schedule;
-  return found;
-end $$;
-
--- Fires one tick: the job and the tick's row commit together, and the row's key lets it happen once.
--- `enqueue_job` false records a tick that the schedule's policy skips. Null: another scheduler fired it.
-create or replace function queue.tick(team uuid, schedule text, due timestamptz, next_due timestamptz, enqueue_job boolean) returns bigint
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
-#variable_conflict use_column
-declare
-  s queue.schedules;
-  fired bigint;
-begin
-  select * into s from queue.schedules x where x.team_id = team and x.name = schedule and x.paused_at is null and x.next_due_at = due for update;
-  if not found then return null; end if;
-  insert into queue.ticks (team_id, schedule, due_at) values (team, tick.schedule, due) on conflict do nothing;
-  if found and enqueue_job then
-    select e.job_id into fired from queue.enqueue(team, s.kind, s.payload, correlation_id => 'schedule:' || s.name) e;
-    update queue.ticks t set job_id = fired where t.team_id = team and t.schedule = tick.schedule and t.due_at = due;
-  end if;
-  update queue.schedules x set next_due_at = next_due, updated_at = now() where x.team_id = team and x.name = schedule;
-  return coalesce(fired, 0);
-end $$;
-
 -- Writes the depth of each queue for dashboards, and the backlog of each lane that the cap at the door compares with. One
 -- process at a time; the others return at once.
 create or replace function queue.measure() returns void
@@ -297,10 +238,6 @@ grant execute on function queue.replay(uuid, bigint, text, jsonb, timestamptz), 
 grant execute on function queue.pause(text, text, text, uuid, text), queue.resume(text, uuid, text),
   queue.set_lane(text, uuid, smallint, integer, double precision, integer, bigint), queue.set_bucket(uuid, text, double precision, integer),
   queue.set_key_limit(uuid, text, integer) to longshore_operator;
-grant execute on function queue.put_schedule(uuid, text, text, jsonb, text, text, text, timestamptz, integer) to longshore_operator, longshore_scheduler, longshore_api;
-grant execute on function queue.hold_schedule(uuid, text, boolean, timestamptz, text)
-  to longshore_operator, longshore_api, longshore_scheduler, longshore_worker;
-grant execute on function queue.tick(uuid, text, timestamptz, timestamptz, boolean) to longshore_scheduler;
 grant execute on function queue.measure() to longshore_scheduler;
 grant execute on function queue.tidy(integer) to longshore_scheduler;
 grant execute on function queue.census(uuid) to longshore_operator, longshore_auditor;

@@ -10,7 +10,7 @@ use axum::{
     http::{header, request::Parts},
 };
 use chrono::{DateTime, Duration, Utc};
-use longshore_workers::ids::TeamId;
+use longshore_workers::{db, ids::TeamId};
 use tracing::{Span, field};
 
 use super::{
@@ -60,9 +60,12 @@ impl FromRequestParts<Api> for Caller {
         let principal = match api.keys.find(&key, now) {
             Some(principal) => principal,
             None => {
-                let mut conn = api.pool.acquire().await?;
-                let principal = match keys::authenticate_parsed(&mut conn, &key, now).await {
-                    Ok(principal) => principal,
+                let mut work = db::work(&api.pool).await?;
+                let principal = match keys::authenticate_parsed(&mut work, &key, now).await {
+                    Ok(principal) => {
+                        work.done().await?;
+                        principal
+                    }
                     Err(AuthError::Database(error)) => return Err(error.into()),
                     Err(error) => return Err(refused(error.to_string())),
                 };

@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use longshore_workers::ids::TeamId;
+use longshore_workers::{db, ids::TeamId};
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 
@@ -97,11 +97,13 @@ impl Coalescer {
     }
 
     async fn write(&self, team: TeamId, jobs: &[&NewJob]) -> Result<Vec<Taken>, sqlx::Error> {
-        let mut conn = self.pool.acquire().await?;
-        match jobs {
-            [job] => Ok(vec![doors::enqueue(&mut conn, team, job).await?]),
-            jobs => doors::enqueue_each(&mut conn, team, jobs).await,
-        }
+        let mut work = db::work(&self.pool).await?;
+        let taken = match jobs {
+            [job] => vec![doors::enqueue(&mut work, team, job).await?],
+            jobs => doors::enqueue_each(&mut work, team, jobs).await?,
+        };
+        work.done().await?;
+        Ok(taken)
     }
 
     async fn carry(&self, team: TeamId, boarded: Vec<Waiting>) {

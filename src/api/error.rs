@@ -12,6 +12,8 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::store::job_view::Gone;
+
 /// The body of every refusal, `application/problem+json`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
@@ -34,6 +36,10 @@ pub struct Problem {
     /// The fields that were wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// With `gone`: what is left of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Gone>)]
+    pub gone: Option<Arc<Gone>>,
 }
 
 /// One field that was wrong.
@@ -63,6 +69,7 @@ pub enum Code {
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
+    Gone,
     AlreadyEnded,
     AlreadySettled,
     ApprovalNeeded,
@@ -98,6 +105,7 @@ impl Code {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This address does not answer to that method")
             }
             Self::RequestTimeout => (S::REQUEST_TIMEOUT, "request_timeout", "The request arrived too slowly"),
+            Self::Gone => (S::GONE, "gone", "Its records were dropped"),
             Self::AlreadyEnded => (S::CONFLICT, "already_ended", "The job has ended"),
             Self::AlreadySettled => (S::CONFLICT, "already_settled", "The dead letter or plan is settled already"),
             Self::ApprovalNeeded => (S::CONFLICT, "approval_needed", "The plan is too large for one person"),
@@ -172,6 +180,7 @@ pub struct ApiError {
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
     internal: Option<Arc<str>>,
+    gone: Option<Arc<Gone>>,
 }
 
 impl ApiError {
@@ -183,7 +192,7 @@ impl ApiError {
             Code::OverLimit => Some(5),
             _ => None,
         };
-        Self { code, detail: detail.into(), errors: Vec::new(), retry_after, internal: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), retry_after, internal: None, gone: None }
     }
 
     /// A refusal for one field of the body.
@@ -211,6 +220,11 @@ impl ApiError {
         let detail = "Try again in a moment. If this was to enqueue, repeat it with the same idempotency key: the job may have \
                       been accepted.";
         Self { internal: Some(format!("{why:#}").into()), ..Self::new(Code::Busy, detail) }
+    }
+
+    /// A job whose history was dropped.
+    pub fn gone(detail: impl Into<String>, left: Gone) -> Self {
+        Self { gone: Some(left.into()), ..Self::new(Code::Gone, detail) }
     }
 
     /// What `queue.enqueue_many` and `queue.enqueue_each` say of a row: `SQLSTATE|field|sentence|hint`.
@@ -263,6 +277,7 @@ impl ApiError {
             code,
             error_id,
             errors: self.errors.clone(),
+            gone: self.gone.clone(),
         }
     }
 }

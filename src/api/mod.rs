@@ -16,6 +16,7 @@ pub mod health;
 pub mod jobs;
 pub mod json;
 pub mod openapi;
+pub mod schedules;
 pub mod serve;
 pub mod twilio;
 
@@ -106,6 +107,11 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(dead::plans::make))
         .routes(routes!(dead::plans::show))
         .routes(routes!(dead::plans::run))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::show, schedules::put, schedules::delete))
+        .routes(routes!(schedules::pause))
+        .routes(routes!(schedules::resume))
+        .routes(routes!(schedules::run))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

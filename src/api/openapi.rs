@@ -30,6 +30,7 @@ impl IntoResponses for Refusals {
             ("404", "Not there, or another team's"),
             ("408", "The body arrived too slowly"),
             ("409", "Ended or settled already, in use, or not approved yet"),
+            ("410", "Its records were dropped; `gone` says what is left of them"),
             ("413", "Too large"),
             ("415", "Not JSON"),
             ("422", "A field is wrong; `errors` names it"),
@@ -51,6 +52,7 @@ impl IntoResponses for Refusals {
 #[openapi(tags(
     (name = "jobs", description = "Put jobs in, look at them, cancel them"),
     (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
+    (name = "schedules", description = "Jobs that come back by the clock: set them, hold them, run them now, take them away"),
 ))]
 struct Base;
 

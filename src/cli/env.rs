@@ -15,7 +15,7 @@ use crate::{
     config::{Config, ConfigError},
     store::{self, migrate::Standing},
     tenancy::teams,
-    workers::ids::TeamId,
+    workers::{db, ids::TeamId},
 };
 
 /// What every command is handed.
@@ -50,23 +50,40 @@ impl Env {
 
     /// Connects, and makes sure that the database is as new as this build.
     pub async fn database(&self) -> Result<Database, Problem> {
-        let mut database = self.any_database().await?;
-        match store::migrate::standing(&mut database.conn).await? {
+        let mut database = self.connect(&self.config()?).await?;
+        let Database { conn, options } = &mut database;
+        let mut tx = db::begin_on(conn, options).await?;
+        let standing = store::migrate::standing(&mut tx).await?;
+        tx.rollback().await?;
+        match standing {
             Standing::Fits { .. } => Ok(database),
             Standing::Behind { missing } => Err(problem::missing(missing)),
             Standing::Differs { version } => Err(problem::differs(version)),
         }
     }
 
+    /// Connects past any pooler, however old the database is: migrations need a session of their own.
+    pub async fn session(&self) -> Result<Database, Problem> {
+        let mut config = self.config()?;
+        if config.database.pgbouncer {
+            let Some(direct) = config.database.direct_url.take() else {
+                return Err(Problem::usage("migrations can't go through PgBouncer: they need a session of their own")
+                    .remedy("set LONGSHORE_DATABASE__DIRECT_URL to an address that leads to Postgres itself"));
+            };
+            config.database.url = Some(direct);
+            config.database.pgbouncer = false;
+        }
+        self.connect(&config).await
+    }
+
     /// Connects, however old the database is.
-    pub async fn any_database(&self) -> Result<Database, Problem> {
-        let config = self.config()?;
+    async fn connect(&self, config: &Config) -> Result<Database, Problem> {
         let url = config.database.url().map_err(|error| Problem::usage(error.to_string()))?;
         let options: PgConnectOptions =
             url.parse().map_err(|error: sqlx::Error| Problem::usage(format!("DATABASE_URL is no Postgres address: {error}")))?;
         let mut options = options.application_name("longshore");
         if config.database.pgbouncer {
-            options = options.statement_cache_capacity(0);
+            options = db::through_a_pooler(options);
         }
         let place = format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or("postgres"));
         let unreachable = |why: String| {
@@ -76,7 +93,7 @@ impl Env {
         };
         let wait = config.database.acquire_timeout;
         match tokio::time::timeout(wait, PgConnection::connect_with(&options)).await {
-            Ok(Ok(conn)) => Ok(Database { conn }),
+            Ok(Ok(conn)) => Ok(Database { conn, options }),
             Ok(Err(sqlx::Error::Database(refusal))) => Err(unreachable(refusal.message().to_owned())),
             Ok(Err(error)) => Err(unreachable(error.to_string())),
             Err(_) => Err(unreachable(format!("no answer within {} seconds", wait.as_secs()))),
@@ -88,12 +105,13 @@ impl Env {
 #[derive(Debug)]
 pub struct Database {
     conn: PgConnection,
+    options: PgConnectOptions,
 }
 
 impl Database {
     /// A transaction as the operator: sees all teams, acts through functions.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
-        let mut tx = self.conn.begin().await?;
+        let mut tx = db::begin_on(&mut self.conn, &self.options).await?;
         store::operator::act(&mut tx).await.map_err(not_an_operator)?;
         Ok(tx)
     }
@@ -101,7 +119,7 @@ impl Database {
     /// A transaction as the operator under one team's row-level security.
     pub async fn begin_as(&mut self, team: TeamId) -> Result<Transaction<'_, Postgres>, Problem> {
         let mut tx = self.begin().await?;
-        crate::workers::db::act_as(&mut tx, team).await?;
+        db::act_as(&mut tx, team).await?;
         Ok(tx)
     }
 

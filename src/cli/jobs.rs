@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde_json::json;
+use sqlx::PgConnection;
 
 use super::{
     arguments::{self, Moment},
@@ -13,10 +15,13 @@ use crate::{
     store::{
         doors,
         job_list::{self, Filter, Row, Wanted},
-        job_view::{self, Attempt, JobState, JobView},
+        job_view::{self, Attempt, Dropped, Gone, JobState, JobView},
     },
     tenancy::teams,
-    workers::{self, ids::JobId},
+    workers::{
+        self,
+        ids::{JobId, TeamId},
+    },
 };
 
 /// What may be asked of jobs.
@@ -184,7 +189,10 @@ struct Shown<'a> {
 async fn show(id: JobId, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
     let mut tx = db.begin().await?;
-    let job = job_view::find(&mut tx, id).await?.ok_or_else(|| not_found(id))?;
+    let Some(job) = job_view::find(&mut tx, id).await? else {
+        let left = job_view::gone(&mut tx, id).await?.ok_or_else(|| not_found(id))?;
+        return show_gone(id, &left, &mut tx, env).await;
+    };
     let attempts = job_view::attempts(&mut tx, id).await?;
     if env.out.json {
         env.out.json(&Shown { job: &job, attempts: &attempts })?;
@@ -203,6 +211,43 @@ async fn show(id: JobId, env: &Env) -> Result<Exit, Problem> {
         env.out.table(&table)?;
     }
     Ok(Exit::Done)
+}
+
+/// What is left of a job whose history was dropped.
+async fn show_gone(id: JobId, left: &Gone, conn: &mut PgConnection, env: &Env) -> Result<Exit, Problem> {
+    if env.out.json {
+        let among: Vec<_> = left.among.iter().map(|line| AmongTeam { team_id: line.team, line }).collect();
+        env.out.json(&json!({ "id": id, "gone": { "dead_letter": left.dead_letter, "among": among } }))?;
+        return Ok(Exit::Done);
+    }
+    env.out.say(&format!("{id}: its history was dropped; these are the jobs among which it was, if it ever was"));
+    let mut table = Table::new([
+        Column::Flexible("TEAM"),
+        Column::Text("DAY"),
+        Column::Text("KIND"),
+        Column::Text("OUTCOME"),
+        Column::Number("JOBS"),
+        Column::Text("FROM"),
+        Column::Text("TO"),
+    ]);
+    for line in &left.among {
+        let team = teams::find(conn, &line.team.to_string()).await?.name;
+        let (first, last) = (line.first_job.to_string(), line.last_job.to_string());
+        table.row([team, line.day.to_string(), line.kind.clone(), line.outcome.clone(), line.jobs.to_string(), first, last]);
+    }
+    env.out.table(&table)?;
+    if left.dead_letter {
+        env.out.say(&format!("it ended dead, and its dead letter is kept: longshore dead show {id}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// A line of what was dropped, with its team: an operator sees them all.
+#[derive(Serialize)]
+struct AmongTeam<'a> {
+    team_id: TeamId,
+    #[serde(flatten)]
+    line: &'a Dropped,
 }
 
 fn fields(job: &JobView, team: &str, env: &Env) -> Vec<(&'static str, String)> {

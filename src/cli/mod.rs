@@ -95,7 +95,7 @@ enum Command {
     /// Named rates that jobs share: list, set, remove
     #[command(subcommand)]
     Buckets(buckets::Command),
-    /// Schedules: list, put, pause, resume
+    /// Schedules: list, put, pause, resume, run-now, delete
     #[command(subcommand)]
     Schedules(schedules::Command),
     /// Teams: create, list

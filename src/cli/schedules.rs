@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{
     arguments,
+    confirm::confirm,
     env::Env,
     output::{Column, Table, printable},
     problem::{Exit, Problem},
@@ -27,9 +28,43 @@ pub enum Command {
     /// Creates a schedule, or changes the one of that name
     Put(Put),
     /// Stops a schedule
-    Pause(Named),
+    Pause(Pause),
     /// Lets a schedule go on with its next tick from now; the ones in between are not made up for
     Resume(Named),
+    /// Enqueues its job now, paused or not, and prints the job's id; its ticks come as they would have
+    RunNow(RunNow),
+    /// Takes a schedule away; the record of its ticks stays
+    Delete(Delete),
+}
+
+/// A schedule to stop.
+#[derive(Debug, Args)]
+pub struct Pause {
+    #[command(flatten)]
+    named: Named,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// A schedule to run.
+#[derive(Debug, Args)]
+pub struct RunNow {
+    #[command(flatten)]
+    named: Named,
+    /// The same key gives the same job, for 30 days
+    #[arg(long)]
+    key: Option<String>,
+}
+
+/// A schedule to take away.
+#[derive(Debug, Args)]
+pub struct Delete {
+    #[command(flatten)]
+    named: Named,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// One schedule.
@@ -96,8 +131,10 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     match command {
         Command::List { team } => list(team.as_deref(), env).await,
         Command::Put(wanted) => put(&wanted, env).await,
-        Command::Pause(named) => hold(&named, true, env).await,
-        Command::Resume(named) => hold(&named, false, env).await,
+        Command::Pause(wanted) => hold(&wanted.named, Some(wanted.reason.as_deref()), env).await,
+        Command::Resume(named) => hold(&named, None, env).await,
+        Command::RunNow(wanted) => run_now(&wanted, env).await,
+        Command::Delete(wanted) => delete(&wanted, env).await,
     }
 }
 
@@ -161,37 +198,83 @@ async fn put(wanted: &Put, env: &Env) -> Result<Exit, Problem> {
         missed: wanted.missed.stored(),
         catch_up_most: wanted.catch_up_most,
         next_due_at,
+        declared: false,
     };
-    schedules::put(&mut tx, team, &schedule).await.map_err(|error| name_problem(error, &wanted.name))?;
+    if !schedules::is_name(&wanted.name) {
+        return Err(Problem::usage("this can't be a schedule's name")
+            .value(&wanted.name)
+            .remedy("start with a small letter and go on with small letters, digits, and _ . - (100 at most)"));
+    }
+    schedules::put(&mut tx, team, &schedule).await?;
     tx.commit().await?;
     let words = format!("{}: next tick {}", wanted.name, env.out.time(next_due_at));
     env.out.told(&json!({ "schedule": wanted.name, "team_id": team, "next_due_at": next_due_at }), &words)?;
     Ok(Exit::Done)
 }
 
-async fn hold(named: &Named, pause: bool, env: &Env) -> Result<Exit, Problem> {
+/// Stops a schedule where `pause` is given, with the reason in it; else lets it go on.
+async fn hold(named: &Named, pause: Option<Option<&str>>, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
     let team = db.team(&named.team).await?.team_id;
     let mut tx = db.begin_as(team).await?;
-    let missing = || {
-        Problem::new(Exit::NothingMatched, "the team has no such schedule")
-            .value(&named.name)
-            .remedy("longshore schedules list shows them")
-    };
+    let missing = || missing(&named.name);
     let (cron, zone) = schedules::pattern(&mut tx, team, &named.name).await?.ok_or_else(missing)?;
-    let next = if pause { None } else { Some(next_tick(&cron, &zone, env.out.now()).map_err(wrong_pattern)?) };
-    let found = match next {
-        None => schedules::hold(&mut tx, team, &named.name, None).await?,
-        Some(next) => schedules::go_on(&mut tx, team, &named.name, next).await?,
+    let (next, found) = match pause {
+        Some(reason) => (None, schedules::hold(&mut tx, team, &named.name, reason).await?),
+        None => {
+            let next = next_tick(&cron, &zone, env.out.now()).map_err(wrong_pattern)?;
+            (Some(next), schedules::go_on(&mut tx, team, &named.name, next).await?)
+        }
     };
     if !found {
         return Err(missing());
     }
     tx.commit().await?;
     let words = next.map_or_else(|| "paused".into(), |next| format!("goes on, next tick {}", env.out.time(next)));
-    let told = json!({ "schedule": named.name, "team_id": team, "paused": pause });
+    let told = json!({ "schedule": named.name, "team_id": team, "paused": pause.is_some() });
     env.out.told(&told, &format!("{}: {words}", named.name))?;
     Ok(Exit::Done)
+}
+
+async fn run_now(wanted: &RunNow, env: &Env) -> Result<Exit, Problem> {
+    let named = &wanted.named;
+    let mut db = env.database().await?;
+    let team = db.team(&named.team).await?.team_id;
+    let mut tx = db.begin_as(team).await?;
+    let ran = schedules::run(&mut tx, team, &named.name, wanted.key.as_deref()).await?.ok_or_else(|| missing(&named.name))?;
+    tx.commit().await?;
+    if env.out.json {
+        let told = json!({ "schedule": named.name, "team_id": team, "job": ran.job, "deduplicated": ran.deduplicated });
+        env.out.json(&told)?;
+    } else {
+        env.out.line(&ran.job.to_string())?;
+        if ran.deduplicated {
+            env.out.say("this key had run it before: nothing new was enqueued");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn delete(wanted: &Delete, env: &Env) -> Result<Exit, Problem> {
+    let named = &wanted.named;
+    let mut db = env.database().await?;
+    let team = db.team(&named.team).await?.team_id;
+    let schedule = schedules::find(&mut *db.begin_as(team).await?, team, &named.name).await?;
+    let schedule = schedule.ok_or_else(|| missing(&named.name))?;
+    confirm(wanted.yes, &format!("Take schedule {} away?", named.name), 1)?;
+    let mut tx = db.begin_as(team).await?;
+    schedules::delete(&mut tx, team, &named.name).await?;
+    tx.commit().await?;
+    if schedule.declared {
+        env.out.say("a configuration declares it: it comes back when a scheduler starts with that");
+    }
+    let told = json!({ "schedule": named.name, "team_id": team, "deleted": true });
+    env.out.told(&told, &format!("{}: taken away", named.name))?;
+    Ok(Exit::Done)
+}
+
+fn missing(name: &str) -> Problem {
+    Problem::new(Exit::NothingMatched, "the team has no such schedule").value(name).remedy("longshore schedules list shows them")
 }
 
 fn wrong_pattern(error: CronError) -> Problem {
@@ -209,13 +292,4 @@ fn wrong_pattern(error: CronError) -> Problem {
         }
     };
     Problem::usage(what).value(value).remedy(remedy)
-}
-
-fn name_problem(error: sqlx::Error, name: &str) -> Problem {
-    match error.as_database_error().and_then(|e| e.constraint()) {
-        Some("schedules_name_check") => Problem::usage("this can't be a schedule's name")
-            .value(name)
-            .remedy("start with a small letter and go on with small letters, digits, and _ . - (100 at most)"),
-        _ => error.into(),
-    }
 }

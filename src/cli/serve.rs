@@ -87,7 +87,7 @@ fn from_role(error: anyhow::Error) -> Problem {
 }
 
 async fn migrate(wanted: &Migrate, env: &Env) -> Result<Exit, Problem> {
-    let mut db = env.any_database().await?;
+    let mut db = env.session().await?;
     let conn = db.conn();
     let standing = store::migrate::standing(conn).await?;
     if let Standing::Differs { version } = standing {

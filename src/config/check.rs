@@ -27,6 +27,7 @@ impl Config {
         }
         within("worker.grace_seconds", self.worker.grace.as_secs(), &(0..=3600), problem);
         within("worker.poll_milliseconds", self.worker.poll.as_millis(), &(10..=60_000), problem);
+        within("scheduler.settled_days", self.scheduler.settled_days, &(1..=3650), problem);
         within("worker.slots", self.worker.slots, &(1..=10_000), problem);
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
@@ -36,6 +37,12 @@ impl Config {
         let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);
         within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
         within("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds, &(100..=60_000), problem);
+        for (at, one) in self.schedules.iter().enumerate() {
+            let double = self.schedules[..at].iter().any(|other| (&other.team, &other.name) == (&one.team, &one.name));
+            if let Some(fault) = one.fault().or_else(|| double.then(|| "is declared twice".into())) {
+                problem("schedules", format!("{:?} {fault}", one.name));
+            }
+        }
         if self.worker.beat * 3 > self.worker.lease {
             problem(
                 "worker.beat_seconds",
@@ -60,8 +67,10 @@ impl Config {
         }
         let postgres =
             |url: &SecretString| ["postgres://", "postgresql://"].iter().any(|scheme| url.expose_secret().starts_with(scheme));
-        if self.database.url.as_ref().is_some_and(|url| !postgres(url)) {
-            problem("database.url", "must start with postgres:// or postgresql://".into());
+        for (key, url) in [("database.url", &self.database.url), ("database.direct_url", &self.database.direct_url)] {
+            if url.as_ref().is_some_and(|url| !postgres(url)) {
+                problem(key, "must start with postgres:// or postgresql://".into());
+            }
         }
         if self.clock.offset_seconds != 0 && !cfg!(feature = "dev") {
             problem("clock.offset_seconds", "can only be set in a build with the local stack (feature dev)".into());

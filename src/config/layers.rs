@@ -15,8 +15,9 @@ pub(super) struct Secret {
     pub shortest: usize,
 }
 
-pub(super) const SECRETS: [Secret; 5] = [
+pub(super) const SECRETS: [Secret; 6] = [
     Secret { key: "database.url", shortest: 1 },
+    Secret { key: "database.direct_url", shortest: 1 },
     Secret { key: "admin.token", shortest: 32 },
     Secret { key: "objects.secret_access_key", shortest: 1 },
     Secret { key: "vendors.twilio.auth_token", shortest: 1 },

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::clock::Random;
+use longshore_workers::{clock::Random, db};
 use sqlx::PgPool;
 use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -245,23 +245,29 @@ impl Claimer {
         if sleeper.known == asleep {
             return;
         }
-        let said = async { processes::sleep(&mut *self.pool.acquire().await?, self.boot, queue, asleep).await };
+        let said = async {
+            let mut work = db::work(&self.pool).await?;
+            processes::sleep(&mut work, self.boot, queue, asleep).await?;
+            work.done().await
+        };
         if said.await.is_ok() {
             sleeper.known = asleep;
         }
     }
 
     async fn claim(&self, slots: usize, from: Hop) -> Result<Vec<Claimed>, sqlx::Error> {
-        let mut conn = self.pool.acquire().await?;
-        match &self.source {
+        let mut work = db::work(&self.pool).await?;
+        let claimed = match &self.source {
             Source::Queue(queue) => {
                 let slots = i32::try_from(slots).unwrap_or(i32::MAX);
-                jobs::claim(&mut conn, self.boot, queue, slots, from, &self.kinds).await
+                jobs::claim(&mut work, self.boot, queue, slots, from, &self.kinds).await?
             }
             Source::Suspects(queues) => {
-                Ok(jobs::claim_suspect(&mut conn, self.boot, queues, &self.kinds).await?.into_iter().collect())
+                jobs::claim_suspect(&mut work, self.boot, queues, &self.kinds).await?.into_iter().collect()
             }
-        }
+        };
+        work.done().await?;
+        Ok(claimed)
     }
 
     /// A claim may have happened although its answer never came: then its jobs have a lease and no runner, and since the
@@ -270,8 +276,10 @@ impl Claimer {
         let _alone = self.claiming.write().await;
         let known = self.running.fences();
         let handed_back = async {
-            let mut conn = self.pool.acquire().await?;
-            jobs::disown(&mut conn, self.boot, &known).await
+            let mut work = db::work(&self.pool).await?;
+            let handed_back = jobs::disown(&mut work, self.boot, &known).await?;
+            work.done().await?;
+            Ok::<_, sqlx::Error>(handed_back)
         };
         match handed_back.await {
             Ok(0) => {}

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::ids::JobId;
+use longshore_workers::{db, ids::JobId};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -101,10 +101,11 @@ impl Finisher {
     }
 
     async fn record(&self, batch: &[Settled], plain: bool) -> Result<Vec<JobId>, sqlx::Error> {
-        let mut conn = self.pool.acquire().await?;
+        let mut work = db::work(&self.pool).await?;
         let asked = Instant::now();
         let accepted =
-            if plain { self.record_done(&mut conn, batch).await? } else { jobs::settle(&mut conn, self.boot, batch).await? };
+            if plain { self.record_done(&mut work, batch).await? } else { jobs::settle(&mut work, self.boot, batch).await? };
+        work.done().await?;
         telemetry::settled(asked.elapsed());
         Ok(accepted)
     }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use longshore_workers::clock::Random;
+use longshore_workers::{clock::Random, db};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -16,9 +16,11 @@ pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: C
     let mut failing = false;
     while !stop.is_cancelled() {
         let promoted = async {
-            let mut conn = pool.acquire().await?;
-            jobs::fold_batches(&mut conn).await?;
-            jobs::promote(&mut conn, MOST).await
+            let mut work = db::work(&pool).await?;
+            jobs::fold_batches(&mut work).await?;
+            let promoted = jobs::promote(&mut work, MOST).await?;
+            work.done().await?;
+            Ok::<_, sqlx::Error>(promoted)
         };
         match promoted.await {
             Ok(promoted) => {

@@ -6,7 +6,7 @@
 
 use std::{io, process::Stdio, sync::Arc, time::Duration};
 
-use longshore_workers::clock::Random;
+use longshore_workers::{clock::Random, db};
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
@@ -58,7 +58,7 @@ impl Quarantine {
     }
 
     async fn has_suspects(&self) -> Result<bool, sqlx::Error> {
-        jobs::has_suspects(&mut *self.pool.acquire().await?, &self.queues, &self.kinds).await
+        jobs::has_suspects(&mut *db::work(&self.pool).await?, &self.queues, &self.kinds).await
     }
 
     /// One process, from its start to its end.
@@ -78,10 +78,11 @@ impl Quarantine {
         };
         if !ended.success() {
             warn!(%boot, "a process that ran a suspect died ({ended}): its job is counted an attempt");
-            let mut conn = self.pool.acquire().await?;
+            let mut work = db::work(&self.pool).await?;
             // Nobody needs to wait for its lease to run out.
-            processes::leave(&mut conn, boot).await?;
-            jobs::reap(&mut conn, 200).await?;
+            processes::leave(&mut work, boot).await?;
+            jobs::reap(&mut work, 200).await?;
+            work.done().await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use longshore_workers::clock::Random;
+use longshore_workers::{clock::Random, db};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -16,9 +16,11 @@ const MOST: i32 = 200;
 pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let reaped = async {
-            let mut conn = pool.acquire().await?;
-            jobs::unblock(&mut conn).await?;
-            jobs::reap(&mut conn, MOST).await
+            let mut work = db::work(&pool).await?;
+            jobs::unblock(&mut work).await?;
+            let found = jobs::reap(&mut work, MOST).await?;
+            work.done().await?;
+            Ok::<_, sqlx::Error>(found)
         };
         match reaped.await {
             Ok(found) if found.lost > 0 => {

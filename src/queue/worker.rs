@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{ctx::Services, registry::Registry};
+use longshore_workers::{ctx::Services, db, registry::Registry};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::{
     sync::{RwLock, Semaphore, mpsc},
@@ -200,11 +200,12 @@ impl Worker {
     }
 
     async fn queue_ids(&self, boot: Uuid) -> Result<Vec<Option<i16>>, sqlx::Error> {
-        let mut conn = self.engine.acquire().await?;
+        let mut work = db::work(&self.engine).await?;
         let mut ids = Vec::new();
         for queue in &self.options.queues {
-            ids.push(processes::sleep(&mut conn, boot, queue, false).await?);
+            ids.push(processes::sleep(&mut work, boot, queue, false).await?);
         }
+        work.done().await?;
         Ok(ids)
     }
 
@@ -212,7 +213,9 @@ impl Worker {
         let Options { queues, slots, times, build, host, .. } = &self.options;
         let (pid, slots) = (std::process::id().cast_signed(), i32::try_from(*slots).unwrap_or(i32::MAX));
         let process = Process { boot, role: "worker", host, pid, build, queues, slots };
-        processes::enter(&mut *self.engine.acquire().await?, &process, times.ttl).await
+        let mut work = db::work(&self.engine).await?;
+        processes::enter(&mut work, &process, times.ttl).await?;
+        work.done().await
     }
 
     /// Gives running jobs their grace, then tells them to stop.
@@ -228,7 +231,11 @@ impl Worker {
     }
 
     async fn leave(&self, boot: Uuid) {
-        let left = async { processes::leave(&mut *self.engine.acquire().await?, boot).await };
+        let left = async {
+            let mut work = db::work(&self.engine).await?;
+            processes::leave(&mut work, boot).await?;
+            work.done().await
+        };
         match tokio::time::timeout(Duration::from_secs(5), left).await {
             Ok(Ok(())) => info!(%boot, "left the fleet"),
             Ok(Err(error)) => warn!(%boot, "could not leave the fleet; it will notice: {error}"),

@@ -4,7 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use longshore_workers::clock::Random;
+use longshore_workers::{clock::Random, db};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -78,12 +78,11 @@ pub async fn run(pool: PgPool, every: Duration, random: Arc<dyn Random>, pulse: 
 
 /// Fires what is due now; returns how many ticks there were.
 pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
-    let mut conn = pool.acquire().await?;
-    let due = ticks::due(&mut conn).await?;
+    let due = ticks::due(&mut *db::work(pool).await?).await?;
     for schedule in &due {
         let name = &schedule.name;
         match decide(schedule, schedule.now) {
-            Ok(decision) => match ticks::tick(&mut conn, schedule, &decision).await {
+            Ok(decision) => match fire(pool, schedule, &decision).await {
                 Ok(Some(0)) => {
                     telemetry::tick(false);
                     info!(team.id = %schedule.team, schedule = name, due_at = %schedule.due_at, "tick missed and skipped");
@@ -93,21 +92,34 @@ pub async fn fire_due(pool: &PgPool) -> Result<usize, sqlx::Error> {
                 // Its kind or payload is refused by now: it must not hold up the others, nor come back every second.
                 Err(error) if is_refused(&error) => {
                     error!(team.id = %schedule.team, schedule = name, "the schedule can't be fired and is paused: {error}");
-                    schedules::hold(&mut conn, schedule.team, name, Some(&error.to_string())).await?;
+                    hold(pool, schedule, &error.to_string()).await?;
                 }
                 Err(error) => return Err(error),
             },
             Err(fault) => {
                 error!(team.id = %schedule.team, schedule = name, "the schedule can't be read and is paused: {fault}");
-                schedules::hold(&mut conn, schedule.team, name, Some(&fault.to_string())).await?;
+                hold(pool, schedule, &fault.to_string()).await?;
             }
         }
     }
     Ok(due.len())
 }
 
+async fn fire(pool: &PgPool, schedule: &Due, decision: &Decision) -> Result<Option<i64>, sqlx::Error> {
+    let mut work = db::work(pool).await?;
+    let fired = ticks::tick(&mut work, schedule, decision).await?;
+    work.done().await?;
+    Ok(fired)
+}
+
+async fn hold(pool: &PgPool, schedule: &Due, reason: &str) -> Result<(), sqlx::Error> {
+    let mut work = db::work(pool).await?;
+    schedules::hold(&mut work, schedule.team, &schedule.name, Some(reason)).await?;
+    work.done().await
+}
+
 /// The queue itself says no (docs/SQL.md). Whatever else a database answers, a restart above all, may be over in a second.
-fn is_refused(error: &sqlx::Error) -> bool {
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("LS"))
 }
 

@@ -1,43 +1,75 @@
 //! What keeps the house in order, each on its own rhythm: partitions ahead of the ids and old ones dropped, keys past their
-//! time, depths for the dashboards, and holds on credits whose outcome stayed unknown.
+//! time, what was settled long ago, depths for the dashboards, and holds on credits whose outcome stayed unknown.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use longshore_workers::{clock::Random, credits};
-use sqlx::{PgPool, pool::PoolConnection, postgres::Postgres};
+use longshore_workers::{
+    clock::Random,
+    credits,
+    db::{self, Work},
+};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::store::{depths, upkeep};
 
-/// Starts every duty; each ends with `stop`.
-pub fn start(pool: &PgPool, random: &Arc<dyn Random>, stop: &CancellationToken) {
+/// Rows of a kind that are forgotten in one turn.
+const BITE: i32 = 5000;
+
+/// Starts every duty; each ends with `stop`. What is settled is forgotten after `settled_days`.
+pub fn start(pool: &PgPool, settled_days: i32, random: &Arc<dyn Random>, stop: &CancellationToken) {
     let every =
         |seconds| Rhythm { pool: pool.clone(), every: Duration::from_secs(seconds), random: random.clone(), stop: stop.clone() };
-    tokio::spawn(every(5).keep("measuring depths", async |mut conn| depths::publish(&mut conn).await));
-    tokio::spawn(every(60).keep("making partitions", async |mut conn| {
-        let made = upkeep::ensure_partitions(&mut conn).await?;
+    tokio::spawn(every(5).keep("measuring depths", async |mut work| {
+        depths::publish(&mut work).await?;
+        work.done().await
+    }));
+    tokio::spawn(every(60).keep("making partitions", async |mut work| {
+        let made = upkeep::ensure_partitions(&mut work).await?;
         if made > 0 {
             info!(made, "partitions made ahead of the job ids");
         }
+        work.done().await
+    }));
+    let history = pool.clone();
+    tokio::spawn(every(600).keep("dropping old history", move |mut work: Work| {
+        let pool = history.clone();
+        async move {
+            if upkeep::turn_page(&mut work).await? {
+                info!("new jobs go into a new partition");
+            }
+            work.done().await?;
+            // Each by itself: dropping locks what it drops until that is committed.
+            loop {
+                let mut work = db::work(&pool).await?;
+                let dropped = upkeep::drop_history(&mut work).await?;
+                work.done().await?;
+                let Some(dropped) = dropped else { return Ok(()) };
+                info!(partition = dropped.name, carried = dropped.carried, "old history dropped");
+            }
+        }
+    }));
+    tokio::spawn(every(30).keep("forgetting expired keys", async |mut work| {
+        upkeep::tidy(&mut work).await?;
+        work.done().await
+    }));
+    tokio::spawn(every(60).keep("forgetting what was settled long ago", move |mut work: Work| async move {
+        let gone = upkeep::forget_settled(&mut work, settled_days, BITE).await?;
+        work.done().await?;
+        if gone > 0 {
+            info!(gone, "settled plans, batches, dead letters and ticks forgotten");
+        }
         Ok(())
     }));
-    tokio::spawn(every(600).keep("dropping old history", async |mut conn| {
-        if upkeep::turn_page(&mut conn).await? {
-            info!("new jobs go into a new partition");
-        }
-        while let Some(dropped) = upkeep::drop_history(&mut conn).await? {
-            info!(partition = dropped.name, carried = dropped.carried, "old history dropped");
-        }
-        Ok(())
+    tokio::spawn(every(60).keep("settling expired holds", async |mut work| {
+        credits::settle_expired(&mut work, 1000).await?;
+        work.done().await
     }));
-    tokio::spawn(every(30).keep("forgetting expired keys", async |mut conn| upkeep::tidy(&mut conn).await.map(drop)));
-    tokio::spawn(
-        every(60).keep("settling expired holds", async |mut conn| credits::settle_expired(&mut conn, 1000).await.map(drop)),
-    );
-    tokio::spawn(
-        every(10).keep("waking jobs that have credits again", async |mut conn| credits::wake(&mut conn).await.map(drop)),
-    );
+    tokio::spawn(every(10).keep("waking jobs that have credits again", async |mut work| {
+        credits::wake(&mut work).await?;
+        work.done().await
+    }));
 }
 
 struct Rhythm {
@@ -50,11 +82,11 @@ struct Rhythm {
 impl Rhythm {
     async fn keep<F, Fut>(self, duty: &'static str, act: F)
     where
-        F: Fn(PoolConnection<Postgres>) -> Fut + Send,
+        F: Fn(Work) -> Fut + Send,
         Fut: Future<Output = Result<(), sqlx::Error>> + Send,
     {
         while !self.stop.is_cancelled() {
-            let done = async { act(self.pool.acquire().await?).await };
+            let done = async { act(db::work(&self.pool).await?).await };
             if let Err(error) = done.await {
                 warn!("{duty} failed, trying again: {error}");
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use longshore_workers::ids::{JobId, TeamId};
 use serde::Serialize;
 use serde_json::Value;
@@ -135,6 +135,47 @@ pub async fn find(conn: &mut PgConnection, job: JobId) -> Result<Option<JobView>
         replayed_as: row.replayed_as.map(JobId),
         root: row.root_id.map(JobId),
     }))
+}
+
+/// What is known of a job whose history was dropped: nothing of itself, but for a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Gone {
+    /// It died, and its dead letter is kept, whole.
+    pub dead_letter: bool,
+    /// The jobs among which it was, if it ever was: what their history was reduced to when it was dropped.
+    pub among: Vec<Dropped>,
+}
+
+/// Jobs of one kind that ended on one day in one way, and whose history was dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Dropped {
+    /// Whose.
+    #[serde(skip)]
+    pub team: TeamId,
+    /// The day they ended, in UTC.
+    pub day: NaiveDate,
+    /// Their kind.
+    pub kind: String,
+    /// `done`, `dead` or `cancelled`.
+    pub outcome: String,
+    /// How many there were.
+    pub jobs: i64,
+    /// The first of them.
+    #[schema(value_type = String, example = "job_1")]
+    pub first_job: JobId,
+    /// The last of them.
+    #[schema(value_type = String, example = "job_99")]
+    pub last_job: JobId,
+    /// When their history was dropped.
+    pub dropped_at: DateTime<Utc>,
+}
+
+/// What is known of a job that [`find`] does not find; `None` where nothing this role may see was dropped around its id.
+/// The ids of a team's jobs are not in a row: that an id lies among them does not say whose it was.
+pub async fn gone(conn: &mut PgConnection, job: JobId) -> Result<Option<Gone>, sqlx::Error> {
+    let among = sqlx::query_file_as!(Dropped, "src/store/job_view/gone.sql", job.0).fetch_all(&mut *conn).await?;
+    let dead_letter = sqlx::query_file_scalar!("src/store/job_view/letter.sql", job.0).fetch_one(conn).await?;
+    Ok((dead_letter || !among.is_empty()).then_some(Gone { dead_letter, among }))
 }
 
 /// An attempt that did not succeed.

@@ -1,7 +1,10 @@
 //! Schedules as an operator sees and sets them.
 
 use chrono::{DateTime, Utc};
-use longshore_workers::ids::{JobId, TeamId};
+use longshore_workers::{
+    enqueue::Enqueued,
+    ids::{JobId, TeamId},
+};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -29,8 +32,10 @@ pub struct Schedule {
     pub catch_up_most: i32,
     /// Since when it does not fire.
     pub paused_at: Option<DateTime<Utc>>,
-    /// Why, where the scheduler itself had to stop it.
+    /// Why: as somebody said, or as the scheduler that had to stop it found.
     pub paused_reason: Option<String>,
+    /// A configuration says so, not a person.
+    pub declared: bool,
     /// Its next tick.
     pub next_due_at: DateTime<Utc>,
     /// Its last tick.
@@ -41,7 +46,42 @@ pub struct Schedule {
 
 /// Schedules of one team, or of all.
 pub async fn list(conn: &mut PgConnection, team: Option<TeamId>) -> Result<Vec<Schedule>, sqlx::Error> {
-    sqlx::query_file_as!(Schedule, "src/store/schedules/list.sql", team.map(|team| team.0)).fetch_all(conn).await
+    some(conn, team, None, None, None).await
+}
+
+/// A page of a team's schedules by name, behind `after`.
+pub async fn page(conn: &mut PgConnection, team: TeamId, after: Option<&str>, limit: i64) -> Result<Vec<Schedule>, sqlx::Error> {
+    some(conn, Some(team), None, after, Some(limit)).await
+}
+
+/// One schedule.
+pub async fn find(conn: &mut PgConnection, team: TeamId, name: &str) -> Result<Option<Schedule>, sqlx::Error> {
+    Ok(some(conn, Some(team), Some(name), None, None).await?.pop())
+}
+
+async fn some(
+    conn: &mut PgConnection,
+    team: Option<TeamId>,
+    name: Option<&str>,
+    after: Option<&str>,
+    limit: Option<i64>,
+) -> Result<Vec<Schedule>, sqlx::Error> {
+    sqlx::query_file_as!(Schedule, "src/store/schedules/list.sql", team.map(|team| team.0), name, after, limit)
+        .fetch_all(conn)
+        .await
+}
+
+/// How many schedules a team has.
+pub async fn count(conn: &mut PgConnection, team: TeamId) -> Result<i64, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/schedules/count.sql", team.0).fetch_one(conn).await
+}
+
+/// Starts with a small letter, goes on with small letters, digits and `_ . -`; at most 100.
+pub fn is_name(name: &str) -> bool {
+    let mut letters = name.bytes();
+    letters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && name.len() <= 100
+        && letters.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b))
 }
 
 /// A schedule as somebody wants it.
@@ -63,12 +103,15 @@ pub struct Wanted<'a> {
     pub catch_up_most: i32,
     /// The first tick.
     pub next_due_at: DateTime<Utc>,
+    /// A configuration says so.
+    pub declared: bool,
 }
 
-/// Creates or changes a schedule; one that is the same keeps its next tick.
-pub async fn put(conn: &mut PgConnection, team: TeamId, wanted: &Wanted<'_>) -> Result<(), sqlx::Error> {
-    let Wanted { name, kind, payload, cron, time_zone, missed, catch_up_most, next_due_at } = wanted;
-    sqlx::query_file!(
+/// Creates or changes a schedule; one that is the same keeps its next tick, and one that is paused stays so. True: it is
+/// new.
+pub async fn put(conn: &mut PgConnection, team: TeamId, wanted: &Wanted<'_>) -> Result<bool, sqlx::Error> {
+    let Wanted { name, kind, payload, cron, time_zone, missed, catch_up_most, next_due_at, declared } = wanted;
+    sqlx::query_file_scalar!(
         "src/store/schedules/put.sql",
         team.0,
         name,
@@ -78,11 +121,27 @@ pub async fn put(conn: &mut PgConnection, team: TeamId, wanted: &Wanted<'_>) -> 
         time_zone,
         missed,
         next_due_at,
-        catch_up_most
+        catch_up_most,
+        declared,
     )
     .fetch_one(conn)
-    .await?;
-    Ok(())
+    .await
+}
+
+/// Takes a schedule away; false when the team has none of that name.
+pub async fn delete(conn: &mut PgConnection, team: TeamId, name: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/schedules/delete.sql", team.0, name).fetch_one(conn).await
+}
+
+/// Enqueues a schedule's job now, once for the same `request`; `None` when the team has no such schedule.
+pub async fn run(
+    conn: &mut PgConnection,
+    team: TeamId,
+    name: &str,
+    request: Option<&str>,
+) -> Result<Option<Enqueued>, sqlx::Error> {
+    let ran = sqlx::query_file!("src/store/schedules/run.sql", team.0, name, request).fetch_optional(conn).await?;
+    Ok(ran.map(|ran| Enqueued { job: JobId(ran.job_id), deduplicated: ran.deduplicated }))
 }
 
 /// The cron pattern and time zone of a schedule.
@@ -91,7 +150,7 @@ pub async fn pattern(conn: &mut PgConnection, team: TeamId, name: &str) -> Resul
     Ok(found.map(|schedule| (schedule.cron, schedule.time_zone)))
 }
 
-/// Stops a schedule; false when the team has none of that name. `reason` where nobody asked for it.
+/// Stops a schedule; false when the team has none of that name.
 pub async fn hold(conn: &mut PgConnection, team: TeamId, name: &str, reason: Option<&str>) -> Result<bool, sqlx::Error> {
     set_held(conn, team, name, true, None, reason).await
 }

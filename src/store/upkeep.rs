@@ -31,6 +31,12 @@ pub async fn tidy(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::query_file_scalar!("src/store/upkeep/tidy.sql").fetch_one(conn).await
 }
 
+/// Forgets plans, batches, dead letters and ticks that were settled more than `days` ago, at most `most` of each; returns how
+/// many rows went.
+pub async fn forget_settled(conn: &mut PgConnection, days: i32, most: i32) -> Result<i32, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/upkeep/forget_settled.sql", days, most).fetch_one(conn).await
+}
+
 /// How many connections the server allows.
 pub async fn max_connections(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::query_file_scalar!("src/store/upkeep/max_connections.sql").fetch_one(conn).await

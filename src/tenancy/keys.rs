@@ -33,6 +33,8 @@ pub enum Scope {
     Cancel,
     /// Replay and discard dead letters.
     Dead,
+    /// Set, hold, run and take away schedules.
+    Schedules,
     /// Create, activate and pause campaigns.
     Campaigns,
     /// Upload files.
@@ -43,7 +45,8 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 7] = [Self::Enqueue, Self::Read, Self::Cancel, Self::Dead, Self::Campaigns, Self::Lake, Self::Admin];
+    pub const ALL: [Self; 8] =
+        [Self::Enqueue, Self::Read, Self::Cancel, Self::Dead, Self::Schedules, Self::Campaigns, Self::Lake, Self::Admin];
     /// What a key gets when nothing is said.
     pub const STANDARD: [Self; 3] = [Self::Enqueue, Self::Read, Self::Cancel];
 
@@ -54,6 +57,7 @@ impl Scope {
             Self::Read => "read",
             Self::Cancel => "cancel",
             Self::Dead => "dead",
+            Self::Schedules => "schedules",
             Self::Campaigns => "campaigns",
             Self::Lake => "lake",
             Self::Admin => "admin",
@@ -80,7 +84,7 @@ impl FromStr for Scope {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// No such scope.
-    #[error("there is no scope {0:?}; there are enqueue, read, cancel, dead, campaigns, lake and admin")]
+    #[error("there is no scope {0:?}; there are enqueue, read, cancel, dead, schedules, campaigns, lake and admin")]
     UnknownScope(String),
     /// A key that may do nothing.
     #[error("a key needs at least one scope")]

@@ -2,7 +2,7 @@
 
 mod dead;
 mod dead_plans;
-mod fleet;
+pub mod fleet;
 mod frame;
 mod money;
 mod operate;

@@ -301,3 +301,25 @@ fn a_check_of_a_wrong_configuration_answers_2() {
     assert_eq!(answer["ok"], false);
     assert!(answer["problems"][0].as_str().unwrap().contains("LONGSHORE_WORKER__SLOT"), "{answer}");
 }
+
+#[test]
+fn a_declared_schedule_that_cannot_work_is_named_with_its_fault() {
+    let one = |name: &str, cron: &str, more: &str| {
+        format!("[[schedules]]\nname = '{name}'\nteam = 'acme'\nkind = 'refresh_tags'\ncron = '{cron}'\n{more}\n")
+    };
+    let sound = Setup::new().file(&one("nightly", "30 2 * * *", "time_zone = 'Europe/Berlin'\nmissed = 'skip'")).load().unwrap();
+    assert_eq!((sound.schedules.len(), sound.schedules[0].catch_up_most), (1, 100));
+    for (file, fault) in [
+        (one("Nightly", "0 4 * * *", ""), "can't be a schedule's name"),
+        (one("nightly", "every day", ""), "not a cron pattern"),
+        (one("nightly", "0 4 * * *", "time_zone = 'Mars/Base'"), "not a time zone"),
+        (one("nightly", "0 4 * * *", "catch_up_most = 0"), "1 to 10000 ticks"),
+        (one("nightly", "0 4 * * *", "missed = 'shrug'"), "schedules.0.missed must be one of"),
+        (one("nightly", "0 4 * * *", "colour = 'red'"), "colour"),
+        (one("nightly", "0 4 * * *", "").repeat(2), "declared twice"),
+        ("schedules = 7".to_owned(), "schedules must be a list"),
+    ] {
+        let problem = Setup::new().file(&file).problem();
+        assert!(problem.contains(fault) && problem.contains("/fleet.toml"), "{problem}\nfor\n{file}");
+    }
+}

@@ -54,6 +54,20 @@ const DOORS: &[Door] = &[
         names: &["sqlx::query", "query_file!(", "query_file_as!(", "query_file_scalar!(", "sqlx::raw_sql"],
         doors: &["src/store/", "src/tenancy/", "src/bench/", "workers/"],
     },
+    // A pooler hands a connection on after each transaction: db::begin and db::work know.
+    Door {
+        what: "a pool's connections",
+        names: &["pool.acquire(", "engine.acquire(", ".begin()"],
+        doors: &[
+            "workers/db.rs",
+            "src/api/health.rs",
+            "src/cli/",
+            "src/bench/",
+            "src/dev/",
+            "src/store/migrate.rs",
+            "src/store/stack.rs",
+        ],
+    },
     // What the compiler would allow and the map does not: a worker that knows who runs it.
     Door { what: "the engine", names: &["longshore::"], doors: &["src/"] },
 ];

@@ -202,3 +202,96 @@ async fn each_queue_keeps_its_history_for_as_long_as_it_is_told() {
     assert_eq!(state(&fleet, fleet.team, long).await, Some(JobState::Done));
     assert!(unguarded(&fleet).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_dropped_job_is_answered_for_by_what_its_history_left_and_to_its_team_alone() {
+    let Old { fleet, done, dead, .. } = old_partition().await;
+    let second = fleet.db.team("second").await;
+    fleet.tell("select queue.turn_page()").await;
+    drop_history(&fleet).await;
+    let asked = async |team: TeamId, job: JobId| {
+        let mut tx = db::begin_as(&fleet.db.pool("api"), team).await.unwrap();
+        assert!(job_view::find(&mut tx, job).await.unwrap().is_none());
+        job_view::gone(&mut tx, job).await.unwrap()
+    };
+    let left = asked(fleet.team, done).await.unwrap();
+    assert!(!left.dead_letter);
+    let lines: Vec<_> = left.among.iter().map(|line| (line.outcome.as_str(), line.jobs, line.kind.as_str())).collect();
+    assert_eq!(lines, [("done", 6, "scripted")]);
+    assert!(asked(fleet.team, dead).await.unwrap().dead_letter, "a dead letter outlives its job's history");
+    assert_eq!(asked(fleet.team, JobId(9_000_000)).await, None, "what never was is not gone");
+    assert_eq!(asked(second, done).await, None, "another team learns nothing");
+    assert_eq!(asked(second, dead).await, None);
+
+    // The second team's own history around the same ids: it hears of that, and the same for every id in it.
+    fleet
+        .tell(format!(
+            "insert into queue.tombstones (team_id, day, kind, outcome, first_job, last_job, jobs) values ('{second}', '2026-01-01', 'noted', 1, 1, 1000, 2)"
+        ))
+        .await;
+    let (of_another, of_nobody) = (asked(second, done).await.unwrap(), asked(second, JobId(999)).await.unwrap());
+    assert_eq!(of_another, of_nobody, "whether another team had the id can't be told");
+    assert_eq!(of_another, asked(second, dead).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_settled_long_ago_is_forgotten_in_bites_and_what_is_open_stays() {
+    let fleet = Fleet::new().await;
+    let steps = stepper(&fleet).await;
+    let mut dead = Vec::new();
+    for _ in 0..6 {
+        dead.push(fleet.enqueue(&Scripted::new("die")).await);
+    }
+    steps.drain("scripts").await;
+    let team = fleet.team;
+    // Replayed, discarded, and planned; the last one is nobody's business yet.
+    fleet.tell(format!("select queue.replay('{team}', {}, 'a test', '{{\"does\": \"nothing\"}}')", dead[0].0)).await;
+    for letter in &dead[1..5] {
+        fleet.tell(format!("select queue.discard('{team}', {}, 'a test')", letter.0)).await;
+    }
+    steps.drain("scripts").await;
+    let plan = |n: i64, ended: &str, letter: JobId| {
+        format!(
+            "insert into queue.plans (team_id, plan_id, made_by, filter, ended_at) values ('{team}', {n}, 'ann', '{{}}', {ended});
+             insert into queue.plan_items (team_id, plan_id, job_id, position, price) values ('{team}', {n}, {}, 1, 0);",
+            letter.0
+        )
+    };
+    fleet.tell(plan(1, "now() - interval '91 days'", dead[1])).await;
+    fleet.tell(plan(2, "null", dead[2])).await;
+    fleet.tell(plan(3, "now() - interval '1 day'", dead[3])).await;
+    let waiting = fleet.enqueue(&Scripted::new("nothing")).await;
+    fleet
+        .tell(format!(
+            "update queue.dead set replayed_at = replayed_at - interval '91 days', discarded_at = discarded_at - interval '91 days';
+             insert into queue.batches (team_id, batch_id, sealed_at, ended_at, then_job) values
+               ('{team}', 901, now(), now() - interval '91 days', null), ('{team}', 902, now(), now() - interval '91 days', {}),
+               ('{team}', 903, now(), now() - interval '1 day', null), ('{team}', 904, null, null, null);
+             insert into queue.ticks (team_id, schedule, due_at, fired_at)
+               select '{team}', name, at, at from (values ('old'), ('new')) s(name), generate_series(now() - interval '200 days', now() - interval '100 days', '10 days') at;
+             insert into queue.ticks (team_id, schedule, due_at) values ('{team}', 'new', now())",
+            waiting.0
+        ))
+        .await;
+    let pool = fleet.db.pool("scheduler");
+    let mut turns = 0;
+    while longshore::store::upkeep::forget_settled(&mut pool.acquire().await.unwrap(), 90, 2).await.unwrap() > 0 {
+        turns += 1;
+    }
+    assert!(turns > 5, "bites of two");
+    let left =
+        |of: &str| fleet.ask::<String>(format!("select coalesce(string_agg(x::text, ' ' order by x), '') from ({of}) t(x)"));
+    let ids = |some: &[JobId]| some.iter().map(|job| job.0.to_string()).collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        left("select job_id from queue.dead").await,
+        ids(&[dead[2], dead[3], dead[5]]),
+        "an open one, and those of plans that stand"
+    );
+    assert_eq!(left("select plan_id from queue.plans").await, "2 3");
+    assert_eq!(left("select plan_id from queue.plan_items").await, "2 3");
+    assert_eq!(left("select batch_id from queue.batches").await, "902 903 904", "one whose job behind it still waits");
+    assert_eq!(left("select schedule from queue.ticks").await, "new old", "the last tick of each");
+    let found = state(&fleet, team, dead[4]).await;
+    assert_eq!(found, Some(JobState::Dead), "its job is still on record");
+    fleet.nothing_lost().await;
+}

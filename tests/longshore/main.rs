@@ -28,6 +28,8 @@ mod new_kind;
 mod object_store;
 mod observability;
 mod older_builds;
+mod pgbouncer;
+mod producers;
 mod scheduler;
 mod stack;
 mod stack_database;

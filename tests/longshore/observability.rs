@@ -126,7 +126,8 @@ async fn serve(db: &TestDb, draining: CancellationToken, pulse: Pulse, objects: 
     let database = db.pool("worker");
     let pools = vec![("tests", database.clone())];
     let deadline = Duration::from_secs(10);
-    let checks = Checks { role: "worker", pulse, database, objects, draining, deadline, pools, metrics, token: None };
+    let checks =
+        Checks { role: "worker", pulse, database, objects, draining, waking: None, deadline, pools, metrics, token: None };
     admin::serve((Ipv4Addr::LOCALHOST, 0).into(), checks).await.expect("a server").0
 }
 
@@ -211,6 +212,7 @@ async fn metrics_with_a_token_are_shown_to_its_bearer_only() {
         database,
         objects: None,
         draining: CancellationToken::new(),
+        waking: None,
         deadline: Duration::from_secs(10),
         pools: Vec::new(),
         metrics: telemetry::init_metrics().expect("metrics"),

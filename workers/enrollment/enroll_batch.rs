@@ -1,25 +1,17 @@
 //! Enrolls every lead that matches a campaign, in chunks.
-//!
-//! A chunk is one fenced transaction: the enrollments, the run's counters and the point to resume from commit together,
-//! so a restart neither loses nor repeats a lead. A lead is in at most one running sequence because a unique index says
-//! so, whatever races: READ COMMITTED is enough, since no decision that matters rests on what was read before the write.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    chunk::{self, Held},
-    state::State,
-};
-use crate::{
-    ctx::Ctx,
-    db::Tx,
-    ids::CampaignId,
-    job::{Job, Outcome, Stop},
-    telemetry::{self, Enrollment},
-};
+use crate::ids::CampaignId;
+use crate::job::Job;
+
+#[cfg(feature = "handlers")]
+mod run;
+#[cfg(feature = "handlers")]
+pub use run::RunCounts;
 
 /// Enrolls the leads of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,173 +21,14 @@ pub struct EnrollBatch {
     pub campaign_id: CampaignId,
 }
 
-/// What a run did. `attempted` is the sum of the rest but `repeated_chunks`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunCounts {
-    /// Matching leads looked at.
-    pub attempted: i64,
-    /// Leads enrolled.
-    pub enrolled: i64,
-    /// Skipped: no phone.
-    pub no_phone: i64,
-    /// Skipped: the lead said stop.
-    pub stopped: i64,
-    /// Skipped: the number is on the suppression list.
-    pub suppressed: i64,
-    /// Skipped: in another running sequence.
-    pub running_elsewhere: i64,
-    /// Skipped: in this campaign already.
-    pub enrolled_before: i64,
-    /// Skipped: another run took the lead between the look and the write.
-    pub lost_race: i64,
-    /// Chunks that the database rolled back because of others, and that were done again.
-    pub repeated_chunks: i64,
-}
-
-/// Where the next chunk begins, and where the run ends.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Point {
-    after: i64,
-    last_lead: i64,
-    looked_at: i64,
-    matching: i64,
-}
-
-#[derive(Serialize)]
-struct Output {
-    #[serde(flatten)]
-    counts: RunCounts,
-    /// The campaign ended before the run did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cut_short: Option<State>,
-}
-
-enum Next {
-    Chunk(Point),
-    Ended(Tx, Option<State>),
-}
-
 impl Job for EnrollBatch {
     const KIND: &'static str = "enroll_batch";
     const QUEUE: &'static str = "enrollment";
     // A million leads take about a minute; an attempt that is cut off goes on where it was.
     const TIMEOUT: Duration = Duration::from_secs(900);
 
-    async fn run(&self, ctx: &Ctx) -> Outcome {
-        let mut point: Option<Point> = ctx.last_checkpoint().await?;
-        let mut collisions = 0;
-        loop {
-            ctx.check_cancelled()?;
-            match self.next(ctx, point.as_ref(), collisions).await {
-                Ok(Next::Chunk(next)) => {
-                    point = Some(next);
-                    collisions = 0;
-                }
-                Ok(Next::Ended(tx, cut_short)) => return end(ctx, tx, cut_short).await,
-                Err(stop) if collisions < 5 && chunk::only_collided(&stop) => collisions += 1,
-                Err(stop) => return Err(stop),
-            }
-        }
+    #[cfg(feature = "handlers")]
+    async fn run(&self, ctx: &crate::ctx::Ctx) -> crate::job::Outcome {
+        self.work(ctx).await
     }
-}
-
-impl EnrollBatch {
-    async fn next(&self, ctx: &Ctx, point: Option<&Point>, collisions: i64) -> Result<Next, Stop> {
-        let mut tx = ctx.fenced_tx().await?;
-        let Some(campaign) = chunk::hold(&mut tx, ctx.team(), self.campaign_id).await? else {
-            return Err(Stop::dead(anyhow::anyhow!("campaign {} does not exist any more", self.campaign_id)));
-        };
-        match campaign.state {
-            State::Paused => {
-                return Err(Stop::snooze(Duration::from_secs(60), format!("campaign {} is paused", self.campaign_id)));
-            }
-            ended if ended.has_ended() => return Ok(Next::Ended(tx, Some(ended))),
-            _ => {}
-        }
-        let point = match point {
-            Some(point) => point.clone(),
-            None => self.open(ctx, &mut tx, &campaign).await?,
-        };
-        chunk::pin_plans(&mut tx).await?;
-        let chunk = self.enroll_chunk(ctx, &mut tx, &campaign, &point, collisions).await?;
-        let Some(last) = chunk else { return Ok(Next::Ended(tx, None)) };
-        ctx.checkpoint(&mut tx, last.looked_at, Some(last.matching), &last).await?;
-        tx.commit().await?;
-        Ok(Next::Chunk(last))
-    }
-
-    async fn open(&self, ctx: &Ctx, tx: &mut Tx, campaign: &Held) -> Result<Point, Stop> {
-        let (team, job) = (ctx.team().0, ctx.job().0);
-        sqlx::query_file!("enrollment/enroll_batch/open_run.sql", team, job, self.campaign_id.0, ctx.now())
-            .execute(&mut **tx)
-            .await?;
-        let measured =
-            sqlx::query_file!("enrollment/enroll_batch/measure.sql", team, &campaign.target_tags, &campaign.engagement)
-                .fetch_one(&mut **tx)
-                .await?;
-        Ok(Point { after: 0, last_lead: measured.last_lead, looked_at: 0, matching: measured.matching })
-    }
-
-    /// Enrolls and counts one chunk; `None` when no matching lead is left.
-    async fn enroll_chunk(
-        &self,
-        ctx: &Ctx,
-        tx: &mut Tx,
-        campaign: &Held,
-        point: &Point,
-        collisions: i64,
-    ) -> Result<Option<Point>, Stop> {
-        let (team, job) = (ctx.team().0, ctx.job().0);
-        let did = sqlx::query_file!(
-            "enrollment/enroll_batch/enroll_chunk.sql",
-            team,
-            self.campaign_id.0,
-            &campaign.target_tags,
-            &campaign.engagement,
-            job,
-            ctx.now(),
-            point.after,
-            point.last_lead,
-            i64::from(ctx.services().rules.enrollment.enroll_chunk_leads.max(1)),
-            campaign.first_delay_minutes,
-        )
-        .fetch_one(&mut **tx)
-        .await?;
-        let Some(after) = did.last_lead else { return Ok(None) };
-        sqlx::query_file!(
-            "enrollment/enroll_batch/count_chunk.sql",
-            team,
-            job,
-            did.attempted,
-            did.enrolled,
-            did.enrolled_before,
-            did.no_phone,
-            did.stopped,
-            did.suppressed,
-            did.running_elsewhere,
-            collisions,
-        )
-        .execute(&mut **tx)
-        .await?;
-        for (outcome, leads) in [
-            (Enrollment::Enrolled, did.enrolled),
-            (Enrollment::EnrolledBefore, did.enrolled_before),
-            (Enrollment::NoPhone, did.no_phone),
-            (Enrollment::Stopped, did.stopped),
-            (Enrollment::Suppressed, did.suppressed),
-            (Enrollment::RunningElsewhere, did.running_elsewhere),
-        ] {
-            telemetry::enrollments(outcome, leads);
-        }
-        Ok(Some(Point { after, looked_at: point.looked_at + did.attempted, ..point.clone() }))
-    }
-}
-
-async fn end(ctx: &Ctx, mut tx: Tx, cut_short: Option<State>) -> Outcome {
-    // No row: the campaign ended before the first chunk.
-    let counts = sqlx::query_file_as!(RunCounts, "enrollment/enroll_batch/end_run.sql", ctx.team().0, ctx.job().0, ctx.now())
-        .fetch_optional(&mut *tx)
-        .await?
-        .unwrap_or_default();
-    ctx.complete(tx, Output { counts, cut_short }).await
 }

@@ -2,47 +2,28 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 
-use crate::{
-    ctx::Ctx,
-    ids::TeamId,
-    job::{Job, Outcome},
-};
+use crate::job::Job;
+
+#[cfg(feature = "handlers")]
+mod run;
+#[cfg(feature = "handlers")]
+pub use run::{Tag, list};
 
 /// Refreshes the team's tags.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshTags {}
 
-/// A tag and how many leads carry it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Tag {
-    /// The tag.
-    pub tag: String,
-    /// Leads that carried it when it was counted.
-    pub leads: i64,
-    /// When that was.
-    pub refreshed_at: DateTime<Utc>,
-}
-
 impl Job for RefreshTags {
     const KIND: &'static str = "refresh_tags";
     const QUEUE: &'static str = "enrollment";
     const TIMEOUT: Duration = Duration::from_secs(300);
 
-    async fn run(&self, ctx: &Ctx) -> Outcome {
-        let mut tx = ctx.fenced_tx().await?;
-        let tags =
-            sqlx::query_file_scalar!("enrollment/refresh_tags/count.sql", ctx.team().0, ctx.now()).fetch_one(&mut *tx).await?;
-        ctx.complete(tx, serde_json::json!({ "tags": tags })).await
+    #[cfg(feature = "handlers")]
+    async fn run(&self, ctx: &crate::ctx::Ctx) -> crate::job::Outcome {
+        self.work(ctx).await
     }
-}
-
-/// The team's tags as they were counted last, the most used first.
-pub async fn list(conn: &mut PgConnection, team: TeamId, most: i64) -> Result<Vec<Tag>, sqlx::Error> {
-    sqlx::query_file_as!(Tag, "enrollment/refresh_tags/list.sql", team.0, most).fetch_all(conn).await
 }

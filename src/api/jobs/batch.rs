@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use longshore_workers::{ids::JobId, registry::Registry};
+use longshore_workers::{db, ids::JobId, registry::Registry};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tracing::info;
@@ -103,8 +103,12 @@ pub async fn enqueue_batch(
     // In a task of its own: a caller that goes away does not leave it half done.
     let written = tokio::spawn(async move {
         let sound: Vec<&NewJob> = checked.iter().filter_map(|item| item.as_ref().ok()).collect();
-        let taken =
-            if sound.is_empty() { Vec::new() } else { doors::enqueue_each(&mut *pool.acquire().await?, team, &sound).await? };
+        let mut taken = Vec::new();
+        if !sound.is_empty() {
+            let mut work = db::work(&pool).await?;
+            taken = doors::enqueue_each(&mut work, team, &sound).await?;
+            work.done().await?;
+        }
         Ok::<_, sqlx::Error>((checked, taken))
     });
     let (checked, taken) = written.await.map_err(ApiError::internal)??;

@@ -32,13 +32,13 @@ use super::{
 use crate::{
     store::{
         doors::{self, NewJob, Taken},
-        job_view::{self, Attempt, JobState, JobView},
+        job_view::{self, Attempt, Gone, JobState, JobView},
     },
     tenancy::keys::Scope,
 };
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A job to accept.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -225,13 +225,18 @@ pub async fn enqueue(State(api): State<Api>, caller: Caller, id: RequestId, requ
 }
 
 /// Look at a job.
+///
+/// 410 where history was dropped: then `gone` in the problem says how many jobs of the team around it ended how, by day and
+/// kind.
 #[utoipa::path(get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
     params(("id" = String, Path, description = "The job", example = "job_42")),
     responses((status = 200, description = "The job, wherever it is", body = JobBody), Refusals))]
 pub async fn show(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Json<JobBody>, ApiError> {
     caller.needs(Scope::Read)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
-    let view = job_view::find(&mut tx, job).await?.ok_or_else(no_such_job)?;
+    let Some(view) = job_view::find(&mut tx, job).await? else {
+        return Err(job_view::gone(&mut tx, job).await?.map_or_else(no_such_job, gone));
+    };
     let attempts = job_view::attempts(&mut tx, job).await?;
     tx.commit().await?;
     Ok(Json(JobBody::new(view, attempts)))
@@ -251,7 +256,12 @@ pub async fn cancel(State(api): State<Api>, caller: Caller, JobPath(job): JobPat
     caller.needs(Scope::Cancel)?;
     let (pool, team, by) = (api.pool.clone(), caller.team(), caller.name());
     // In a task of its own: a caller that goes away does not leave it half done.
-    let asked = tokio::spawn(async move { doors::cancel(&mut *pool.acquire().await?, team, job, &by).await });
+    let asked = tokio::spawn(async move {
+        let mut work = db::work(&pool).await?;
+        let answer = doors::cancel(&mut work, team, job, &by).await?;
+        work.done().await?;
+        Ok::<_, sqlx::Error>(answer)
+    });
     let answer = asked.await.map_err(ApiError::internal)??.ok_or_else(no_such_job)?;
     let (status, state) = match answer.as_str() {
         "cancelled" => (StatusCode::OK, JobState::Cancelled),
@@ -326,7 +336,7 @@ fn chain(registry: &Registry, links: Vec<Link>) -> Result<Value, ApiError> {
 }
 
 /// The key in the header, quoted or bare.
-fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn header_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -360,6 +370,17 @@ async fn find(api: &Api, team: TeamId, job: JobId) -> Result<Option<JobView>, Ap
 /// One answer for an absent job, another team's, and a text that is no job id.
 fn no_such_job() -> ApiError {
     ApiError::new(Code::NotFound, "The team has no such job.")
+}
+
+/// One answer for every id among those of the team whose history was dropped, whoever had that one.
+fn gone(left: Gone) -> ApiError {
+    let detail = if left.dead_letter {
+        "Its history was dropped. It ended dead, and its dead letter is kept under /v1/dead."
+    } else {
+        "Jobs of the team around this id have ended, and their history was dropped when its time was over. What is left are \
+         counts, not single jobs."
+    };
+    ApiError::gone(detail, left)
 }
 
 /// The job named in the path.

@@ -345,3 +345,32 @@ async fn the_answer_comes_after_the_commit() {
         assert!(found, "{id} was answered, but another connection does not see it");
     }
 }
+
+#[tokio::test]
+async fn a_job_whose_history_was_dropped_is_gone_and_what_is_left_is_said() {
+    let door = Door::open().await;
+    let jobs = [door.enqueue(&greet("Ada")).await, door.enqueue(&greet("Grace")).await];
+    let stepper = Stepper::new(&door.db, registry(), services(&door.db)).await;
+    stepper.drain("greetings").await;
+    let drop = "update queue.jobs set created_at = now() - interval '40 days';
+        update queue.outcomes set finished_at = now() - interval '40 days';
+        select queue.turn_page()";
+    sqlx::raw_sql(drop).execute(&door.db.admin).await.expect("a page turned");
+    sqlx::raw_sql("select queue.drop_history()").execute(&door.db.admin).await.expect("history dropped");
+    for job in &jobs {
+        let gone = problem(door.get(&format!("/v1/jobs/{job}")).await, 410, "gone").await;
+        let among = &gone["gone"]["among"];
+        assert_eq!(
+            (&among[0]["outcome"], &among[0]["jobs"], &among[0]["kind"]),
+            (&json!("done"), &json!(2), &json!("greet")),
+            "{gone}"
+        );
+        assert_eq!((&among[0]["first_job"], &among[0]["last_job"]), (&json!(jobs[0]), &json!(jobs[1])));
+        assert!(among[0].get("team").is_none() && gone["gone"]["dead_letter"] == false, "{gone}");
+    }
+    problem(door.get("/v1/jobs/job_900").await, 404, "not_found").await;
+    let mut other = door;
+    let team = other.db.team("other").await;
+    other.key = door::key(&other.db, team, &Scope::STANDARD, None).await.0;
+    problem(other.get(&format!("/v1/jobs/{}", jobs[0])).await, 404, "not_found").await;
+}

@@ -3,9 +3,10 @@
 mod batch;
 mod conventions;
 mod dead;
-mod door;
+pub mod door;
 mod input;
 mod jobs;
 mod keys;
 mod options;
 mod rate;
+mod schedules;

@@ -189,8 +189,18 @@ async fn a_schedule_is_set_changed_paused_and_resumed() {
         fleet.run(&format!("{put} --cron '0 4 * * *' --zone Mars/Base")),
         fleet.run("schedules put Nightly --team acme --kind carry_note --cron '0 4 * * *' --payload '{\"trouble\": \"\"}'"),
         fleet.run("schedules put nightly --team acme --kind fly_kite --cron '0 4 * * *'"),
+        fleet.run("schedules pause nightly --team acme --reason 'the vendor is down'"),
+        fleet.run("schedules list"),
+        fleet.run("schedules run-now nightly --team acme --key monday"),
+        fleet.run("schedules run-now nightly --team acme --key monday"),
+        fleet.run("schedules run-now nightly --team acme --json"),
+        fleet.run("schedules run-now nightly --team globex"),
+        fleet.run("schedules delete nightly --team acme"),
+        fleet.run("schedules delete nightly --team acme --yes --json"),
+        fleet.run("schedules delete nightly --team acme --yes"),
     ];
-    assert_eq!(runs.iter().map(|run| run.code).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 0, 3, 2, 2, 2, 2, 2]);
+    let codes: Vec<_> = runs.iter().map(|run| run.code).collect();
+    assert_eq!(codes, [0, 0, 0, 0, 0, 0, 0, 3, 2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 3, 7, 0, 3]);
     snapshot("schedules", &runs);
 }
 
@@ -242,4 +252,20 @@ async fn lanes_and_named_rates_are_set_in_part_listed_and_taken_away() {
     let json = fleet.run("queues list --json").json();
     let pauses = json[0]["pauses"].as_array().expect("the pauses");
     assert_eq!((pauses.len(), &json[0]["history_days"]), (2, &serde_json::json!(7)));
+}
+
+#[tokio::test]
+async fn a_job_whose_history_was_dropped_is_shown_by_what_it_left() {
+    let (fleet, jobs) = Fleet::with_dead_letters().await;
+    let drop = "update queue.jobs set created_at = '2026-01-02'; update queue.outcomes set finished_at = '2026-01-02';
+        select queue.turn_page()";
+    sqlx::raw_sql(drop).execute(&fleet.db.admin).await.expect("a page turned");
+    sqlx::raw_sql("select queue.drop_history()").execute(&fleet.db.admin).await.expect("history dropped");
+    let runs = [
+        fleet.run(&format!("jobs show {}", jobs[0])),
+        fleet.run(&format!("jobs show {} --json", jobs[2])),
+        fleet.run("jobs show 900"),
+    ];
+    assert_eq!(runs.iter().map(|run| run.code).collect::<Vec<_>>(), [0, 0, 3]);
+    snapshot("jobs_gone", &runs);
 }

@@ -83,6 +83,11 @@ impl TestDb {
         self.url_as(&format!("longshore_{role}"))
     }
 
+    /// Where its cluster listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address as the superuser.
     pub fn admin_url(&self) -> String {
         self.url_as("postgres")

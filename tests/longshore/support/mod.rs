@@ -6,6 +6,7 @@ pub mod database;
 pub mod fleet;
 pub mod http;
 pub mod kinds;
+pub mod pgbouncer;
 pub mod programs;
 pub mod prometheus;
 pub mod proxy;

@@ -10,7 +10,10 @@ set local role longshore_engine;
 -- finish never do.
 -- A row is a lease, with what its jobs have in arrays that run in parallel: a row a job would cost as much again, here and
 -- where it is read. `cancelled` names those of them that somebody cancelled.
-create or replace function queue.claim_leases(boot uuid, queue_name text, slots integer, after uuid, kinds text[], streak integer default 0)
+-- `mark_…` (arrays that run in parallel): lanes that are looked at only from a priority and first job on. What was taken before
+-- that is still in the index while somebody's old snapshot keeps it, and a claim would walk over all of it.
+create or replace function queue.claim_leases(boot uuid, queue_name text, slots integer, after uuid, kinds text[], streak integer default 0,
+  mark_teams uuid[] default '{}', mark_kinds text[] default '{}', mark_priorities smallint[] default '{}', mark_jobs bigint[] default '{}')
 returns table (
   fence bigint, team_id uuid, kind text, priority smallint, attempt smallint, claimed_at timestamptz, special boolean,
   jobs bigint[], versions smallint[], max_attempts smallint[], payloads jsonb[], correlation_ids text[], created_ats timestamptz[],
@@ -28,6 +31,8 @@ declare
   lane_kinds text[];
   lane_heads smallint[];
   lane_sizes integer[];
+  low_priorities smallint[];
+  low_jobs bigint[];
   most integer;
   lane record;
   at tid;
@@ -73,22 +78,25 @@ begin
   again := any_set and streak > 0 and streak < quantum * queue.lane_weight(after, q);
 
   -- Lanes with ready work: from behind `after`, then from the start; so many that their turns fill the slots.
-  select h.teams, h.lanes, h.heads, h.sizes into lane_teams, lane_kinds, lane_heads, lane_sizes
-  from queue.lanes_after(q, after, most, kinds, again => again) h;
+  select h.teams, h.lanes, h.heads, h.sizes, h.low_priorities, h.low_jobs
+  into lane_teams, lane_kinds, lane_heads, lane_sizes, low_priorities, low_jobs
+  from queue.lanes_after(q, after, most, kinds, null, again, mark_teams, mark_kinds, mark_priorities, mark_jobs) h;
   if cardinality(lane_teams) < most and after > nobody then
-    select lane_teams || h.teams, lane_kinds || h.lanes, lane_heads || h.heads, lane_sizes || h.sizes
-    into lane_teams, lane_kinds, lane_heads, lane_sizes
-    from queue.lanes_after(q, nobody, most, kinds, after, again) h;
+    select lane_teams || h.teams, lane_kinds || h.lanes, lane_heads || h.heads, lane_sizes || h.sizes,
+      low_priorities || h.low_priorities, low_jobs || h.low_jobs
+    into lane_teams, lane_kinds, lane_heads, lane_sizes, low_priorities, low_jobs
+    from queue.lanes_after(q, nobody, most, kinds, after, again, mark_teams, mark_kinds, mark_priorities, mark_jobs) h;
   end if;
   if cardinality(lane_teams) = 0 then return; end if;
   alone := lane_teams[1] = lane_teams[cardinality(lane_teams)];
 
   for lane in
-    select t.team, t.kind, t.size,
+    select t.team, t.kind, t.size, t.low_priority, t.low_job,
       -- Where a team has several kinds ready, none goes beyond the most urgent of the others.
       coalesce((select min(o.head) from unnest(lane_teams, lane_kinds, lane_heads) o(team, kind, head)
                 where o.team = t.team and o.kind <> t.kind), 9) as ceiling
-    from unnest(lane_teams, lane_kinds, lane_heads, lane_sizes) with ordinality t(team, kind, head, size, hop)
+    from unnest(lane_teams, lane_kinds, lane_heads, lane_sizes, low_priorities, low_jobs) with ordinality
+      t(team, kind, head, size, low_priority, low_job, hop)
     order by min(t.hop) over (partition by t.team), t.head, t.hop
   loop
     exit when room < 1;
@@ -108,6 +116,7 @@ begin
       select r.ctid as at, cardinality(r.jobs) as size, r.limit_key is not null as keyed
       from queue.ready r
       where r.queue_id = q and r.team_id = lane.team and r.kind = lane.kind and r.priority <= lane.ceiling
+        and (r.priority, r.first_job) >= (lane.low_priority, lane.low_job)
       order by r.priority, r.first_job limit (free + lane.size - 1) / lane.size
       for update skip locked
     ) x;
@@ -137,6 +146,7 @@ begin
       select r.ctid, cardinality(r.jobs), r.limit_key, r.limit_to
       from queue.ready r
       where r.queue_id = q and r.team_id = lane.team and r.kind = lane.kind and r.priority <= lane.ceiling
+        and (r.priority, r.first_job) >= (lane.low_priority, lane.low_job)
       order by r.priority, r.first_job limit free + 1000 -- rows that are moved aside come on top
       for update skip locked;
     loop
@@ -222,38 +232,78 @@ begin
 end $$;
 
 -- Lanes of known kinds behind a team (and up to `upto`, where one is given) that have ready work, with the priority of
--- each lane's first job and the length of its row: one index descent a lane. At most `most` teams, none of them paused. With `again` it begins at the
--- team itself, and ends before `upto`.
-create or replace function queue.lanes_after(q smallint, after uuid, most integer, kinds text[], upto uuid default null, again boolean default false,
-  out teams uuid[], out lanes text[], out heads smallint[], out sizes integer[])
+-- each lane's first job and the length of its row: one index descent a lane. At most `most` teams, none of them paused. With
+-- `again` it begins at the team itself, and ends before `upto`. A lane with a mark is looked at from there on, and what lies
+-- between two such lanes by its own range, so that neither walks over what was there before the mark.
+create or replace function queue.lanes_after(q smallint, after uuid, most integer, kinds text[], upto uuid, again boolean,
+  mark_teams uuid[], mark_kinds text[], mark_priorities smallint[], mark_jobs bigint[],
+  out teams uuid[], out lanes text[], out heads smallint[], out sizes integer[], out low_priorities smallint[], out low_jobs bigint[])
 language plpgsql stable set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 declare
   team uuid := after;
   lane text := case when again then '' end;
-  head smallint;
-  size integer;
   had uuid := case when not again then after end;
   n integer := 0;
   hops integer := 0;
   any_pause constant boolean := exists (select from queue.pauses p where p.team_id <> '00000000-0000-0000-0000-000000000000');
+  any_mark constant boolean := cardinality(mark_teams) > 0;
+  mark record;
+  next record;
+  low_priority smallint;
+  low_job bigint;
 begin
   teams := '{}';
   lanes := '{}';
   heads := '{}';
   sizes := '{}';
+  low_priorities := '{}';
+  low_jobs := '{}';
   while n <= most and hops < 1000 loop
     hops := hops + 1;
-    if lane is null then
-      select r.team_id, r.kind, r.priority, cardinality(r.jobs) into team, lane, head, size from queue.ready r
+    low_priority := 0;
+    low_job := 0;
+    if any_mark then
+      select m.t as team, m.k as kind, m.p as priority, m.j as job into mark
+      from unnest(mark_teams, mark_kinds, mark_priorities, mark_jobs) m(t, k, p, j)
+      where case when lane is null then m.t > team else (m.t, m.k) > (team, lane) end
+      order by m.t, m.k limit 1;
+    end if;
+    if any_mark and found then
+      if lane is null then
+        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+        where r.queue_id = q and r.team_id > team and (r.team_id, r.kind) < (mark.team, mark.kind)
+        order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+      else
+        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+        where r.queue_id = q and (r.team_id, r.kind) > (team, lane) and (r.team_id, r.kind) < (mark.team, mark.kind)
+        order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+      end if;
+      if not found then
+        low_priority := mark.priority;
+        low_job := mark.job;
+        team := mark.team;
+        lane := mark.kind;
+        exit when team > upto or (again and team = upto);
+        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+        where r.queue_id = q and r.team_id = team and r.kind = lane and (r.priority, r.first_job) >= (low_priority, low_job)
+        order by r.priority, r.first_job limit 1;
+        continue when not found;
+      end if;
+    elsif lane is null then
+      select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
       where r.queue_id = q and r.team_id > team
       order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+      exit when not found;
     else
-      select r.team_id, r.kind, r.priority, cardinality(r.jobs) into team, lane, head, size from queue.ready r
+      select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
       where r.queue_id = q and (r.team_id, r.kind) > (team, lane)
       order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+      exit when not found;
     end if;
-    exit when not found or team > upto or (again and team = upto);
+    team := next.team;
+    lane := next.kind;
+    exit when team > upto or (again and team = upto);
     continue when lane <> all (kinds);
     continue when any_pause and exists (
       select from queue.pauses p where p.team_id = team and p.queue_id in (0, q) and p.kind in ('', lane));
@@ -264,8 +314,10 @@ begin
     end if;
     teams := teams || team;
     lanes := lanes || lane;
-    heads := heads || head;
-    sizes := sizes || size;
+    heads := heads || next.priority;
+    sizes := sizes || next.size;
+    low_priorities := low_priorities || low_priority;
+    low_jobs := low_jobs || low_job;
   end loop;
 end $$;
 
@@ -331,7 +383,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select exists (select from queue.suspects x join queue.queues q on q.id = x.queue_id where q.name = any (queue_names) and x.kind = any (kinds))
 $$;
 
-grant execute on function queue.claim_leases(uuid, text, integer, uuid, text[], integer), queue.claim(uuid, text, integer, uuid, text[], integer)
+grant execute on function queue.claim_leases(uuid, text, integer, uuid, text[], integer, uuid[], text[], smallint[], bigint[]), queue.claim(uuid, text, integer, uuid, text[], integer)
   to longshore_worker;
 grant execute on function queue.claim_suspect(uuid, text[], text[]), queue.has_suspects(text[], text[]) to longshore_worker;
 

@@ -122,7 +122,7 @@ impl Hand {
     /// The leases it got, each with the number of its jobs.
     async fn claim(&mut self) -> Result<Vec<(i64, usize)>, sqlx::Error> {
         let slots = SLOTS.cast_signed();
-        let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.hop, &kind::names()).await?;
+        let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.hop, &kind::names(), &[]).await?.jobs;
         self.hop = if claimed.is_empty() { Hop::default() } else { self.hop.past(&claimed) };
         let same = |a: &Claimed, b: &Claimed| a.claim.lease.fence == b.claim.lease.fence;
         Ok(claimed.chunk_by(same).map(|lease| (lease[0].claim.lease.fence, lease.len())).collect())

@@ -15,11 +15,12 @@ use uuid::Uuid;
 use super::{
     bell::Bell,
     execute::Claimed,
+    marks::Marks,
     running::{Running, Switch},
 };
 use crate::{
     store::{
-        jobs::{self, Hop},
+        jobs::{self, Claims, Hop, Mark},
         processes,
     },
     telemetry::ClaimMeters,
@@ -102,6 +103,7 @@ impl Claimer {
         let mut failures = 0;
         let slots = self.slots.available_permits();
         let mut sleeper = Sleeper::default();
+        let mut marks = Marks::default();
         let mut last_work = Instant::now();
         let mut working = false;
         while !stop.is_cancelled() {
@@ -110,10 +112,12 @@ impl Claimer {
             let asked = Instant::now();
             let claimed = {
                 let _claiming = self.claiming.read().await;
-                let claimed = self.claim(free.num_permits(), hop).await;
+                let from = marks.at(asked);
+                let claimed = self.claim(free.num_permits(), hop, &from).await;
                 // Entered before the lock is let go: whoever looks for answers that were lost finds these.
-                claimed.map(|jobs| {
+                claimed.map(|Claims { jobs, marks: taken }| {
                     hop = hop.past(&jobs);
+                    marks.learn(&taken, !from.is_empty(), asked.elapsed(), Instant::now());
                     let switches = self.running.enter(jobs.iter().map(|job| (job.claim.lease.fence, job.claim.job)), &self.ended);
                     std::iter::zip(switches, jobs).collect::<Vec<_>>()
                 })
@@ -255,15 +259,16 @@ impl Claimer {
         }
     }
 
-    async fn claim(&self, slots: usize, from: Hop) -> Result<Vec<Claimed>, sqlx::Error> {
+    async fn claim(&self, slots: usize, from: Hop, marks: &[Mark]) -> Result<Claims, sqlx::Error> {
         let mut work = db::work(&self.pool).await?;
         let claimed = match &self.source {
             Source::Queue(queue) => {
                 let slots = i32::try_from(slots).unwrap_or(i32::MAX);
-                jobs::claim(&mut work, self.boot, queue, slots, from, &self.kinds).await?
+                jobs::claim(&mut work, self.boot, queue, slots, from, &self.kinds, marks).await?
             }
             Source::Suspects(queues) => {
-                jobs::claim_suspect(&mut work, self.boot, queues, &self.kinds).await?.into_iter().collect()
+                let suspect = jobs::claim_suspect(&mut work, self.boot, queues, &self.kinds).await?;
+                Claims { jobs: suspect.into_iter().collect(), marks: Vec::new() }
             }
         };
         work.done().await?;

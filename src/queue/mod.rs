@@ -13,6 +13,7 @@ pub mod claim;
 pub mod execute;
 pub mod finish;
 pub mod lease;
+mod marks;
 pub mod plan;
 pub mod promoter;
 pub mod quarantine;

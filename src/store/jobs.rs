@@ -40,6 +40,28 @@ impl Hop {
     }
 }
 
+/// The place in a lane where a claim took its last lease. A claim that is given marks looks at those lanes from there on only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The lane's team.
+    pub team: Uuid,
+    /// The lane's kind.
+    pub kind: Arc<str>,
+    /// The priority of what was taken.
+    pub priority: i16,
+    /// Its first job.
+    pub job: i64,
+}
+
+/// What a claim brought.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// Its jobs, team by team.
+    pub jobs: Vec<Claimed>,
+    /// A mark for each lease.
+    pub marks: Vec<Mark>,
+}
+
 /// Claims up to `slots` jobs of a queue, hopping over teams from where the last claim ended.
 pub async fn claim(
     conn: &mut PgConnection,
@@ -48,12 +70,38 @@ pub async fn claim(
     slots: i32,
     from: Hop,
     kinds: &[String],
-) -> Result<Vec<Claimed>, sqlx::Error> {
+    marks: &[Mark],
+) -> Result<Claims, sqlx::Error> {
     let Hop { after, streak } = from;
-    let leases = sqlx::query_file_as!(Leased, "src/store/jobs/claim.sql", boot, queue, slots, after, kinds, streak)
-        .fetch_all(conn)
-        .await?;
-    Ok(leases.into_iter().flat_map(|lease| lease.claimed(boot)).collect())
+    let mark_teams: Vec<_> = marks.iter().map(|mark| mark.team).collect();
+    let mark_kinds: Vec<_> = marks.iter().map(|mark| mark.kind.to_string()).collect();
+    let mark_priorities: Vec<_> = marks.iter().map(|mark| mark.priority).collect();
+    let mark_jobs: Vec<_> = marks.iter().map(|mark| mark.job).collect();
+    let leases = sqlx::query_file_as!(
+        Leased,
+        "src/store/jobs/claim.sql",
+        boot,
+        queue,
+        slots,
+        after,
+        kinds,
+        streak,
+        &mark_teams,
+        &mark_kinds,
+        &mark_priorities,
+        &mark_jobs,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut claims = Claims::default();
+    for lease in leases {
+        let kind: Arc<str> = lease.kind.as_str().into();
+        if let Some(job) = lease.jobs.first() {
+            claims.marks.push(Mark { team: lease.team_id, kind: kind.clone(), priority: lease.priority, job: *job });
+        }
+        claims.jobs.extend(lease.claimed(boot, &kind));
+    }
+    Ok(claims)
 }
 
 /// Claims one job that is suspected of killing processes; the caller runs nothing beside it.
@@ -80,6 +128,7 @@ struct Leased {
     fence: i64,
     team_id: Uuid,
     kind: String,
+    priority: i16,
     attempt: i16,
     claimed_at: DateTime<Utc>,
     special: bool,
@@ -93,9 +142,8 @@ struct Leased {
 }
 
 impl Leased {
-    fn claimed(self, boot: Uuid) -> impl Iterator<Item = Claimed> {
+    fn claimed(self, boot: Uuid, kind: &Arc<str>) -> impl Iterator<Item = Claimed> {
         let Self { fence, team_id, attempt, claimed_at, special, cancelled, .. } = self;
-        let kind: Arc<str> = self.kind.into();
         let dates = self.versions.into_iter().zip(self.max_attempts).zip(self.created_ats);
         let texts = self.payloads.into_iter().zip(self.correlation_ids);
         self.jobs.into_iter().zip(dates).zip(texts).map(

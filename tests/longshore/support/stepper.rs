@@ -80,7 +80,7 @@ impl Stepper {
     pub async fn claim_on(&self, queue: &str, slots: i32, hop: jobs::Hop) -> Vec<Claimed> {
         let mut conn = self.engine.acquire().await.expect("a connection");
         let kinds = self.registry.names_in(queue);
-        jobs::claim(&mut conn, self.boot, queue, slots, hop, &kinds).await.expect("a claim")
+        jobs::claim(&mut conn, self.boot, queue, slots, hop, &kinds, &[]).await.expect("a claim").jobs
     }
 
     /// Claims, starting behind a team.

@@ -79,10 +79,15 @@ impl Fleet {
 
     /// Enqueues as a producer does that tries again until it is answered.
     pub async fn enqueue_retrying<J: Job>(&self, job: &J) -> JobId {
+        self.enqueue_retrying_as(job, "retried").await
+    }
+
+    /// The same, under a key of its own.
+    pub async fn enqueue_retrying_as<J: Job>(&self, job: &J, key: &str) -> JobId {
         loop {
             let accepted = async {
                 let mut tx = db::begin_as(&self.worker, self.team).await.ok()?;
-                let enqueued = enqueue::one(&mut tx, self.team, job, Enqueue::key("retried")).await.ok()?;
+                let enqueued = enqueue::one(&mut tx, self.team, job, Enqueue::key(key)).await.ok()?;
                 tx.commit().await.ok()?;
                 Some(enqueued.job)
             };

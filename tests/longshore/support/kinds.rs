@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use longshore::workers::{
+    clock::{Clock as _, SystemClock},
     ctx::Ctx,
     job::{Done, Job, Limit, Outcome, RetryPolicy, Stop},
     registry::Registry,
@@ -119,6 +120,34 @@ impl Job for Scripted {
                 stall(ctx, "between_steps").await?;
                 Done::with(first)
             }
+            // Goes on in its first run whatever it is told, and says how its completion was answered.
+            "stubborn" if ctx.attempt() == 1 => {
+                let ctx = ctx.clone();
+                let _ = tokio::spawn(async move {
+                    let mut tx = ctx.tx().await?;
+                    effect(&mut tx, &ctx).await?;
+                    mark(&ctx, "in_transaction").await?;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    let answer = ctx.complete(tx, ()).await;
+                    mark(&ctx, if matches!(answer, Err(Stop::Fenced)) { "refused" } else { "taken" }).await?;
+                    answer
+                })
+                .await;
+                Err(Stop::retry(anyhow::anyhow!("nobody listens any more")))
+            }
+            "stubborn" => {
+                let mut tx = ctx.tx().await?;
+                effect(&mut tx, ctx).await?;
+                ctx.complete(tx, ()).await
+            }
+            // Stands still with its lease held by an open transaction.
+            "stall_fenced" => {
+                let mut tx = ctx.fenced_tx().await?;
+                effect(&mut tx, ctx).await?;
+                stall(ctx, "fenced").await?;
+                ctx.complete(tx, ()).await
+            }
+            "what_time" => Done::with(SystemClock.now()),
             other => Err(Stop::dead(anyhow::anyhow!("no script {other}"))),
         }
     }

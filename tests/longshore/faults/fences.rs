@@ -1,0 +1,86 @@
+//! Who lost a lease completes nothing, however late it wakes.
+
+use longshore::{
+    queue::settle::Verdict,
+    workers::{
+        enqueue::Options,
+        ids::JobId,
+        job::{Limit, Stop},
+    },
+};
+
+use crate::support::{
+    Fleet, Stepper,
+    kinds::{self, Scripted},
+    process::WorkerProcess,
+    services,
+};
+
+/// Stops a worker process while a job of it stands at `step`, until others have finished that; then lets it go on.
+async fn stopped_at(fleet: &Fleet, script: &str, step: &str) -> (JobId, WorkerProcess) {
+    let limit = Some(Limit::new("alone", 1));
+    let job = fleet.enqueue_with(fleet.team, &Scripted::new(script), Options { limit, ..Options::default() }).await;
+    let zombie = fleet.worker_process();
+    fleet.reached(job, step).await;
+    zombie.signal("-STOP");
+    let worker = fleet.worker();
+    fleet.all_ended().await;
+    zombie.signal("-CONT");
+    worker.stop().await;
+    (job, zombie)
+}
+
+#[tokio::test]
+async fn a_worker_stopped_past_its_lease_can_neither_complete_nor_write() {
+    let fleet = Fleet::new().await;
+    let (job, _zombie) = stopped_at(&fleet, "stall_in_transaction", "in_transaction").await;
+    // It notices that it is dead to the fleet, drops what it had, and works on under a new boot id.
+    let next = fleet.enqueue(&Scripted::new("effect")).await;
+    fleet.promises_hold().await;
+    assert_eq!((fleet.effects(job).await, fleet.effects(next).await), (1, 1));
+    assert_eq!(fleet.attempts(job).await, ["1 lost"]);
+}
+
+#[tokio::test]
+async fn a_completion_that_a_stopped_worker_sends_when_it_wakes_is_refused() {
+    let fleet = Fleet::new().await;
+    let (job, _zombie) = stopped_at(&fleet, "stubborn", "in_transaction").await;
+    fleet.reached(job, "refused").await;
+    fleet.promises_hold().await;
+    assert_eq!(fleet.effects(job).await, 1);
+    assert_eq!(fleet.attempts(job).await, ["1 lost"]);
+}
+
+#[tokio::test]
+async fn a_worker_stopped_with_its_lease_in_an_open_transaction_holds_its_job_no_longer_than_the_server_lets_it() {
+    let fleet = Fleet::new().await;
+    let idle = "execute format('alter database %I set idle_in_transaction_session_timeout = 4000', current_database())";
+    fleet.tell(format!("do $$ begin {idle}; end $$")).await;
+    let (job, _zombie) = stopped_at(&fleet, "stall_fenced", "fenced").await;
+    fleet.promises_hold().await;
+    assert_eq!(fleet.effects(job).await, 1);
+    assert_eq!(fleet.attempts(job).await, ["1 lost"]);
+}
+
+#[tokio::test]
+async fn a_stale_fence_is_refused_by_every_door() {
+    let fleet = Fleet::new().await;
+    let job = fleet.enqueue(&Scripted::new("effect")).await;
+    let stale = Stepper::new(&fleet.db, kinds::registry(), services(&fleet.db)).await;
+    let old = stale.claim("scripts", 1).await.pop().unwrap();
+    stale.die(&fleet.db).await;
+    stale.reap().await;
+    let fresh = Stepper::new(&fleet.db, kinds::registry(), services(&fleet.db)).await;
+    let new = fresh.claim("scripts", 1).await.pop().unwrap();
+    assert!(new.claim.lease.fence > old.claim.lease.fence);
+
+    assert!(!stale.settle(&old, Verdict::Done { output: None }).await, "settled under a stale fence");
+    assert!(!stale.finish(&old).await, "finished under a stale fence");
+    assert!(matches!(stale.ctx(&old).progress(1, None).await, Err(Stop::Fenced)), "reported progress under a stale fence");
+    assert_eq!(stale.run(old).await, Verdict::Nothing, "the handler's own completion is refused");
+    assert_eq!(fleet.effects(job).await, 0, "and its effect rolled back");
+
+    assert!(fresh.settle(&new, Verdict::Done { output: None }).await);
+    assert!(!fresh.settle(&new, Verdict::Done { output: None }).await, "a second completion is refused");
+    fleet.nothing_lost().await;
+}

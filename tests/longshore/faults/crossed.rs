@@ -77,7 +77,8 @@ async fn an_enqueue_against_a_cancel_of_what_it_replaces_both_get_through() {
     .await;
     assert_eq!(ended.0 + ended.1, 1, "one of them was ended, once");
     let census = fleet.census().await;
-    assert_eq!((census.accepted, census.cancelled), (4, 2), "both first ones gave way, by the cancel or by the replacement");
+    // Whoever came first: replaced, the first two are on record as cancelled; cancelled, they still answer for their keys.
+    assert!(matches!((census.accepted, census.cancelled), (4 | 2, 2)), "{census:?}");
     let _worker = fleet.worker();
     fleet.promises_hold().await;
 }

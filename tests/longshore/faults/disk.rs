@@ -94,7 +94,7 @@ async fn a_full_disk_refuses_work_and_keeps_what_was_accepted() {
     let settings = ["max_connections=100", "min_wal_size=32MB", "max_wal_size=48MB", "wal_recycle=off", "wal_init_zero=on"];
     let settings = settings.map(str::to_owned).to_vec();
     let mut cluster = Cluster::start(Options { folder: folder.clone(), temporary: false, settings }).expect("a cluster");
-    let fleet = Fleet::over(TestDb::in_cluster(&cluster, "full").await).await;
+    let fleet = Fleet::over(TestDb::in_cluster(&cluster, "small").await).await;
     let mut accepted = Vec::new();
     for _ in 0..100 {
         accepted.push(fleet.enqueue(&Scripted::new("effect")).await);

@@ -4,6 +4,7 @@ use longshore::{
     queue::settle::Verdict,
     workers::{
         enqueue::Options,
+        failpoints,
         ids::JobId,
         job::{Limit, Stop},
     },
@@ -41,14 +42,49 @@ async fn a_worker_stopped_past_its_lease_can_neither_complete_nor_write() {
     assert_eq!(fleet.attempts(job).await, ["1 lost"]);
 }
 
-#[tokio::test]
-async fn a_completion_that_a_stopped_worker_sends_when_it_wakes_is_refused() {
-    let fleet = Fleet::new().await;
-    let (job, _zombie) = stopped_at(&fleet, "stubborn", "in_transaction").await;
-    fleet.reached(job, "refused").await;
+/// Stops a worker process while a job of it stands at `step`, until another process runs that; then lets it go on. Both have
+/// it in their hands now, until the test says `go` to the second.
+async fn taken_over(fleet: &Fleet, script: &str, step: &str, failpoints: &str) -> (JobId, [WorkerProcess; 2]) {
+    let limit = Some(Limit::new("alone", 1));
+    let job = fleet.enqueue_with(fleet.team, &Scripted::new(script), Options { limit, ..Options::default() }).await;
+    let zombie = fleet.worker_process_with(&[(failpoints::VARIABLE, failpoints)]);
+    fleet.reached(job, step).await;
+    zombie.signal("-STOP");
+    let heir = fleet.worker_process();
+    fleet.reached(job, "taken_over").await;
+    zombie.signal("-CONT");
+    (job, [zombie, heir])
+}
+
+async fn go(fleet: &Fleet, job: JobId) {
+    fleet.tell(format!("insert into public.steps (job_id, step) values ({}, 'go')", job.0)).await;
     fleet.promises_hold().await;
-    assert_eq!(fleet.effects(job).await, 1);
     assert_eq!(fleet.attempts(job).await, ["1 lost"]);
+}
+
+#[tokio::test]
+async fn a_completion_that_a_stopped_worker_sends_when_it_wakes_is_refused_while_another_runs_the_job() {
+    let fleet = Fleet::new().await;
+    let (job, _workers) = taken_over(&fleet, "stubborn", "in_transaction", "").await;
+    let answered = format!("select count(*) from public.steps where job_id = {} and step in ('refused', 'taken')", job.0);
+    fleet.until("an answer to the one that woke", || async { fleet.ask::<i64>(answered.as_str()).await == 1 }).await;
+    fleet.reached(job, "refused").await;
+    assert_eq!((fleet.census().await.done, fleet.effects(job).await), (0, 0));
+    go(&fleet, job).await;
+    assert_eq!(fleet.effects(job).await, 1);
+}
+
+#[tokio::test]
+async fn a_result_that_a_stopped_worker_records_when_it_wakes_is_refused_while_another_runs_the_job() {
+    let fleet = Fleet::new().await;
+    let count = "execute format('alter database %I set track_functions = %L', current_database(), 'all')";
+    fleet.tell(format!("do $$ begin {count}; end $$")).await;
+    // Its job is through, and what became of it is about to be recorded when it is stopped.
+    let (job, _workers) = taken_over(&fleet, "hand_in", "through", "before_commit=sleep(8000)@1").await;
+    let calls = "select coalesce(sum(calls), 0)::bigint from pg_stat_user_functions where funcname in ('finish', 'settle')";
+    fleet.until("the late record", || async { fleet.ask::<i64>(calls).await > 0 }).await;
+    assert_eq!((fleet.census().await.done, fleet.running().await), (0, 1));
+    go(&fleet, job).await;
 }
 
 #[tokio::test]

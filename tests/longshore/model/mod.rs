@@ -192,6 +192,7 @@ async fn step(real: &mut Real<'_>, model: &mut Model, op: &Op) -> Result<(), Str
     if jobs != model.jobs(&jobs) {
         return Err(format!("jobs by the model {:#?}\nby Postgres {jobs:#?}", model.jobs(&jobs)));
     }
+    model.check_freed(op, &answer)?;
     if keys != model.keys() {
         return Err(format!("keys by the model {:?}\nby Postgres {keys:?}", model.keys()));
     }

@@ -471,6 +471,27 @@ impl Model {
         Answer::Said(open.to_string())
     }
 
+    /// Whether what `op` has freed is free for those that waited for it: of a key with jobs set aside, as many run or may be
+    /// claimed as it admits.
+    pub fn check_freed(&self, op: &Op, answer: &Answer) -> Result<(), String> {
+        let key_of = |id: &i64| self.jobs.get(id).and_then(|job| Some((job.team, job.limit?)));
+        let freed = match (op, answer) {
+            (Op::Settle { claim, .. }, Answer::Settled(true, _)) => self.nth_given(*claim).and_then(|given| key_of(&given.job)),
+            _ => None,
+        };
+        // The reaper looks at every key, the end of a job at its own.
+        let looked_at = |key: &(usize, usize)| matches!(op, Op::Reap) || freed == Some(*key);
+        for (team, limit) in self.blocked.iter().filter_map(key_of).filter(looked_at) {
+            let ready = self.jobs.iter().filter(|(id, job)| {
+                (job.team, job.limit, job.place) == (team, Some(limit), Place::Ready) && !self.blocked.contains(id)
+            });
+            if !self.is_full(team, limit, -(ready.count() as i64)) {
+                return Err(format!("jobs of team {team} wait for limit {limit}, which has room"));
+            }
+        }
+        Ok(())
+    }
+
     /// Notes which ready jobs are out of the claims' way.
     pub fn see_blocked(&mut self, seen: &[Line]) {
         self.blocked = seen.iter().filter(|(_, place, ..)| place == "blocked").map(|(id, ..)| *id).collect();

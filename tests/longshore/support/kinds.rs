@@ -136,9 +136,19 @@ impl Job for Scripted {
                 Err(Stop::retry(anyhow::anyhow!("nobody listens any more")))
             }
             "stubborn" => {
+                wait_for_go(ctx).await?;
                 let mut tx = ctx.tx().await?;
                 effect(&mut tx, ctx).await?;
                 ctx.complete(tx, ()).await
+            }
+            // Is through at once, and when it is run again, not before it is told.
+            "hand_in" if ctx.attempt() == 1 => {
+                mark(ctx, "through").await?;
+                Ok(Done::NOTHING)
+            }
+            "hand_in" => {
+                wait_for_go(ctx).await?;
+                Ok(Done::NOTHING)
             }
             // Stands still with its lease held by an open transaction.
             "stall_fenced" => {
@@ -197,6 +207,16 @@ async fn mark(ctx: &Ctx, step: &str) -> Result<bool, Stop> {
 async fn stall(ctx: &Ctx, step: &str) -> Result<(), Stop> {
     if mark(ctx, step).await? {
         ctx.sleep(Duration::from_secs(600)).await?;
+    }
+    Ok(())
+}
+
+/// Says that it runs here now, and waits for the step `go`, which a test takes.
+async fn wait_for_go(ctx: &Ctx) -> Result<(), Stop> {
+    mark(ctx, "taken_over").await?;
+    let go = "select exists (select from public.steps where job_id = $1 and step = 'go')";
+    while !sqlx::query_scalar::<_, bool>(go).bind(ctx.job().0).fetch_one(&ctx.services().pool).await? {
+        ctx.sleep(Duration::from_millis(20)).await?;
     }
     Ok(())
 }

@@ -135,7 +135,8 @@ begin
     from fresh f where f.run_at > now()
   ), readied as (
     insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, special, limit_key, limit_to)
-    select f.queue_id, enqueue_each.team_id, f.kind, f.priority, min(f.id), array_agg(f.id), f.keep,
+    -- Sorted, because a chunk is looked for by its first job; the ids of jobs with a key come before their neighbours'.
+    select f.queue_id, enqueue_each.team_id, f.kind, f.priority, min(f.id), array_agg(f.id order by f.id), f.keep,
       f.limit_key is not null or enqueue_each.batch_id is not null, f.limit_key, f.limit_to
     from fresh f where f.run_at is null or f.run_at <= now()
     group by f.queue_id, f.kind, f.priority, f.keep, f.limit_key, f.limit_to, (f.n - 1) / 200

@@ -308,3 +308,18 @@ async fn a_bulk_enqueue_gets_a_new_job_where_the_key_stood_for_one_that_is_over(
     end(&fleet, Verdict::Done { output: None }).await;
     assert_eq!(offer_bulk().await, (second, true), "the second has it for a period");
 }
+
+#[tokio::test]
+async fn each_of_many_jobs_some_with_a_key_is_found_again_while_it_waits() {
+    let fleet = Fleet::new().await;
+    let bulk = "select job_id from queue.enqueue_many($1, 'scripted', array_fill('{\"does\": \"nothing\"}'::jsonb, array[4]),
+        array[null, null, 'k', null])";
+    let mut jobs: Vec<i64> = sqlx::query_scalar(bulk).bind(fleet.team.0).fetch_all(&fleet.db.admin).await.unwrap();
+    let taken = end(&fleet, Verdict::Done { output: None }).await;
+    jobs.retain(|job| *job != taken.0);
+    for job in jobs {
+        let said: String = fleet.ask(format!("select queue.cancel('{}', {job}, 'a test')", fleet.team)).await;
+        assert_eq!(said, "cancelled", "job {job} waits");
+    }
+    fleet.nothing_lost().await;
+}

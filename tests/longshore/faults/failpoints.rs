@@ -6,6 +6,8 @@ use longshore::workers::failpoints::{self, Point};
 
 use crate::support::{Fleet, Load};
 
+const _: () = assert!(failpoints::COMPILED_IN, "the tests have them, by their dependency on the workers");
+
 /// Kills a worker process without a word at its n-th time by `point`, then lets another finish the work.
 async fn killed_at(point: Point, nth: u32) {
     let fleet = Fleet::new().await;
@@ -91,7 +93,6 @@ async fn a_process_that_dawdles_past_its_beats_keeps_its_leases_or_loses_them_wh
 
 #[test]
 fn only_a_build_that_asks_for_failpoints_has_them() {
-    assert!(failpoints::COMPILED_IN, "the tests ask for them, by their dependency on the workers");
     let manifest = include_str!("../../../Cargo.toml");
     let default = manifest.lines().find(|line| line.starts_with("default =")).expect("default features");
     assert_eq!(default, r#"default = ["dev"]"#, "what a release build may take without asking");

@@ -15,6 +15,8 @@ pub struct Real<'c> {
     case: usize,
     teams: Vec<Uuid>,
     boots: Vec<Uuid>,
+    /// The last job of the cases before.
+    before: i64,
 }
 
 /// Where every job of the case is; a job in two places has two lines, one that is lost has none of its own.
@@ -27,17 +29,18 @@ const VIEW: &str = "
         from queue.scheduled where team_id = any ($1)
       union all select unnest(open), 'running', attempt, fence from queue.leases where team_id = any ($1)
       union all select job_id, case outcome when 1 then 'done' when 3 then 'cancelled' else 'dead' end, attempt, fence
-        from queue.outcomes where team_id = any ($1)
+        from queue.outcomes where team_id = any ($1) and job_id > $2
     )
     select j.id, coalesce(p.place, 'nowhere'), coalesce(p.attempt, 0::smallint), coalesce(p.fence, 0)
     from queue.jobs j left join places p on p.id = j.id
-    where j.team_id = any ($1)
+    where j.team_id = any ($1) and j.id > $2
     order by j.id";
 
 impl<'c> Real<'c> {
     pub async fn new(conn: &'c mut PgConnection, case: usize) -> Self {
         let boots = (0..WORKERS).map(|_| Uuid::new_v4()).collect();
-        let mut real = Self { conn, case, teams: (0..TEAMS).map(|_| Uuid::new_v4()).collect(), boots };
+        let before = sqlx::query_scalar("select nextval('queue.job_ids')").fetch_one(&mut *conn).await.expect("an id");
+        let mut real = Self { conn, case, teams: (0..TEAMS).map(|_| Uuid::new_v4()).collect(), boots, before };
         let kinds: Vec<_> = (0..KINDS.len())
             .map(|kind| {
                 json!({
@@ -125,7 +128,9 @@ impl<'c> Real<'c> {
                 self.enter(self.boots.len() - 1).await;
             }
             // As the reaper does.
-            Op::Reap => drop(sqlx::query("select queue.unblock_all(), queue.reap(1000)").execute(&mut *self.conn).await?),
+            Op::Reap => {
+                sqlx::query("select queue.unblock_all(), queue.reap(1000)").execute(&mut *self.conn).await?;
+            }
             Op::Disown { worker } => {
                 let disown = sqlx::query("select queue.disown($1, '{}')").bind(self.boots[model.boot(*worker)]);
                 disown.execute(&mut *self.conn).await?;
@@ -139,7 +144,9 @@ impl<'c> Real<'c> {
                 let lapse = "update queue.keys set expires_at = now() where team_id = any ($1) and expires_at < 'infinity'";
                 sqlx::query(lapse).bind(&self.teams).execute(&mut *self.conn).await?;
             }
-            Op::Tidy => drop(sqlx::query("select queue.tidy()").execute(&mut *self.conn).await?),
+            Op::Tidy => {
+                sqlx::query("select queue.tidy()").execute(&mut *self.conn).await?;
+            }
             Op::Pause { queue, team, kind } => {
                 if (queue, team, kind) == (&None, &None, &None) {
                     return Ok(false);
@@ -245,7 +252,8 @@ impl<'c> Real<'c> {
 
     /// Where every job is, and the keys that stand.
     pub async fn view(&mut self) -> (Vec<Line>, Vec<Standing>) {
-        let jobs: Vec<Line> = sqlx::query_as(VIEW).bind(&self.teams).fetch_all(&mut *self.conn).await.expect("the jobs");
+        let jobs: Vec<Line> =
+            sqlx::query_as(VIEW).bind(&self.teams).bind(self.before).fetch_all(&mut *self.conn).await.expect("the jobs");
         let keys: Vec<(i32, i32, i32, i64)> = sqlx::query_as(
             "select array_position($1, k.team_id) - 1, array_position($2, k.kind) - 1, n, k.job_id
              from queue.keys k join generate_series(0, $3) n on k.digest = sha256(convert_to('key ' || n, 'UTF8'))

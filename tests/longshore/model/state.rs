@@ -1,6 +1,9 @@
 //! The queue as one would explain it: a pure machine. What Postgres is free to choose (ids, fences, which of the claimable
 //! jobs a claim takes) it is told by the answer, and checks that the choice was a legal one.
 
+mod claims;
+mod keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ATTEMPTS, KINDS, Key, LIMITS, Offer, Op, Policy, QUEUES, Scope, TEAMS, WORKERS, Word, accepted};
@@ -133,10 +136,12 @@ impl Model {
         self.boots[worker]
     }
 
-    /// The n-th job, its team with it.
+    /// The n-th job, its team with it; mostly of those that have not ended.
     pub fn nth_job(&self, n: usize) -> Option<(i64, usize)> {
-        let (id, job) = self.jobs.iter().nth(n.checked_rem(self.jobs.len())?)?;
-        Some((*id, job.team))
+        let (n, any) = (n / 4, n.is_multiple_of(4));
+        let jobs: Vec<_> = self.jobs.iter().filter(|(_, job)| any || !job.has_ended()).collect();
+        let (id, job) = jobs.get(n.checked_rem(jobs.len())?)?;
+        Some((**id, job.team))
     }
 
     /// The n-th job that died, its team with it; every job before one has.
@@ -146,8 +151,15 @@ impl Model {
         Some((**id, job.team))
     }
 
+    /// The n-th claim, mostly of those that still hold.
     pub fn nth_given(&self, n: usize) -> Option<Given> {
-        Some(self.given[n.checked_rem(self.given.len())?])
+        let (n, any) = (n / 4, n.is_multiple_of(4));
+        let given: Vec<_> = self.given.iter().filter(|given| any || self.holds(given)).collect();
+        given.get(n.checked_rem(given.len())?).map(|given| **given)
+    }
+
+    fn holds(&self, given: &Given) -> bool {
+        self.jobs[&given.job].place == (Place::Running { fence: given.fence, boot: given.boot })
     }
 
     pub fn nth_pause(&self, n: usize) -> Option<Pause> {
@@ -239,7 +251,8 @@ impl Model {
             }
             Op::Tidy => {
                 let jobs = &self.jobs;
-                self.keys.retain(|_, held| !held.lapsed && !(held.scope == Scope::Unfinished && jobs[&held.job].has_ended()));
+                let is_free = |held: &Held| held.lapsed || held.scope == Scope::Unfinished && jobs[&held.job].has_ended();
+                self.keys.retain(|_, held| !is_free(held));
             }
             Op::Pause { queue, team, kind } => drop(self.pauses.insert((queue, team, kind))),
             Op::Resume { pause } => {
@@ -256,149 +269,6 @@ impl Model {
             Op::LimitKey { team, limit, most } => set(&mut self.limits, (team, limit), most),
             _ => {}
         }
-    }
-
-    /// Accepts a job, whose id is `id` if it is a new one.
-    fn enqueue(&mut self, offer: &Offer, id: i64) -> Answer {
-        let mut later = offer.delayed.then_some(false);
-        if let Some(Key { key, scope, policy }) = offer.key {
-            let place = (offer.team, offer.kind, key);
-            if let Some(held) = self.keys.get(&place).copied().filter(|held| !held.lapsed) {
-                let first = &self.jobs[&held.job];
-                let is_over = held.scope == Scope::Unfinished && first.has_ended();
-                let same = held.body == offer.body;
-                let stays = match policy {
-                    _ if is_over => false,
-                    Policy::First => true,
-                    Policy::Replace => same || first.has_ended(),
-                    Policy::Debounce => first.has_ended(),
-                };
-                if stays && policy == Policy::First && !same {
-                    return Answer::Enqueued(None);
-                }
-                if stays {
-                    return accepted(held.job, true);
-                }
-                if !is_over && first.waits() {
-                    if policy == Policy::Replace {
-                        // It keeps the first one's time.
-                        later = matches!(first.place, Place::Later { due: false }).then_some(false);
-                    }
-                    self.end_unrun(held.job);
-                }
-            }
-            self.keys.insert(place, Held { job: id, body: offer.body, scope, lapsed: false });
-        }
-        self.jobs.insert(id, Job::new(offer, later.map_or(Place::Ready, |due| Place::Later { due })));
-        accepted(id, false)
-    }
-
-    fn end_unrun(&mut self, job: i64) {
-        if let Some(job) = self.jobs.get_mut(&job) {
-            job.place = Place::Cancelled { fence: 0 };
-            job.attempts = 0;
-        }
-    }
-
-    fn is_paused(&self, job: &Job) -> bool {
-        self.pauses.iter().any(|(queue, team, kind)| {
-            queue.is_none_or(|queue| queue == KINDS[job.kind])
-                && team.is_none_or(|team| team == job.team)
-                && kind.is_none_or(|kind| kind == job.kind)
-        })
-    }
-
-    fn running(&self, counts: impl Fn(&Job) -> bool) -> i64 {
-        self.jobs.values().filter(|job| matches!(job.place, Place::Running { .. }) && counts(job)).count() as i64
-    }
-
-    fn is_full(&self, team: usize, limit: usize, beyond: i64) -> bool {
-        let most = self.limits.get(&(team, limit)).map_or(LIMITS[limit], |most| i64::from(*most));
-        self.running(|job| job.team == team && job.limit == Some(limit)) > most - 1 + beyond
-    }
-
-    /// Whether what was claimed could be, one after the other.
-    fn claim(&mut self, worker: usize, queue: usize, slots: i32, got: &[Claimed]) -> Result<Answer, String> {
-        let fences_before = self.last_fence;
-        if got.len() > slots as usize {
-            return Err("more than there are slots".into());
-        }
-        for one in got {
-            self.take(worker, one, Place::Ready, fences_before)?;
-            if KINDS[self.jobs[&one.job].kind] != queue {
-                return Err(format!("{one:?} is of another queue"));
-            }
-        }
-        self.check_limits(got)?;
-        // Of a team, nothing less urgent goes before what could have gone.
-        for one in got {
-            let taken = &self.jobs[&one.job];
-            let passed_over = self.jobs.iter().find(|(id, left)| {
-                left.place == Place::Ready
-                    && (left.team, KINDS[left.kind]) == (taken.team, queue)
-                    && left.priority < taken.priority
-                    && !self.blocked.contains(id)
-                    && !self.is_paused(left)
-                    && left.limit.is_none_or(|limit| !self.is_full(left.team, limit, 0))
-            });
-            if let Some((id, _)) = passed_over {
-                return Err(format!("{one:?} went before job {id}, which is more urgent"));
-            }
-        }
-        Ok(Answer::Claimed(got.to_vec()))
-    }
-
-    fn claim_suspect(&mut self, worker: usize, got: &[Claimed]) -> Result<Answer, String> {
-        for one in got {
-            self.take(worker, one, Place::Suspect, self.last_fence)?;
-        }
-        self.check_limits(got)?;
-        let could = self.jobs.iter().find(|(_, job)| {
-            job.place == Place::Suspect
-                && !self.is_paused(job)
-                && job.limit.is_none_or(|limit| !self.is_full(job.team, limit, 0))
-                && !self.lane_is_full(job.team, KINDS[job.kind], 0)
-        });
-        match could {
-            Some((id, _)) if got.is_empty() => Err(format!("nothing, though job {id} could be claimed")),
-            _ => Ok(Answer::Claimed(got.to_vec())),
-        }
-    }
-
-    fn take(&mut self, worker: usize, one: &Claimed, from: Place, fences_before: i64) -> Result<(), String> {
-        let Some(job) = self.jobs.get(&one.job) else { return Err(format!("{one:?} is nobody's job")) };
-        if job.place != from || self.is_paused(job) || one.attempt != job.attempts + 1 || one.cancelled != job.cancel {
-            return Err(format!("{one:?} of {job:?}"));
-        }
-        if one.fence <= fences_before {
-            return Err(format!("{one:?} under a fence that is not the newest: {fences_before}"));
-        }
-        let boot = self.boots[worker];
-        self.last_fence = self.last_fence.max(one.fence);
-        self.given.push(Given { boot, fence: one.fence, job: one.job });
-        if let Some(job) = self.jobs.get_mut(&one.job) {
-            job.place = Place::Running { fence: one.fence, boot };
-            job.attempts = one.attempt;
-        }
-        Ok(())
-    }
-
-    fn lane_is_full(&self, team: usize, queue: usize, beyond: i64) -> bool {
-        let running = self.running(|job| job.team == team && KINDS[job.kind] == queue);
-        self.lanes.get(&(team, queue)).is_some_and(|most| running > i64::from(*most) - 1 + beyond)
-    }
-
-    fn check_limits(&self, got: &[Claimed]) -> Result<(), String> {
-        for one in got {
-            let job = &self.jobs[&one.job];
-            if job.limit.is_some_and(|limit| self.is_full(job.team, limit, 1)) {
-                return Err(format!("{one:?} is one more than its key admits"));
-            }
-            if self.lane_is_full(job.team, KINDS[job.kind], 1) {
-                return Err(format!("{one:?} is one more than its lane admits"));
-            }
-        }
-        Ok(())
     }
 
     fn settle(&mut self, claim: usize, word: Word, follower: Option<i64>) -> Answer {
@@ -471,27 +341,6 @@ impl Model {
         Answer::Said(open.to_string())
     }
 
-    /// Whether what `op` has freed is free for those that waited for it: of a key with jobs set aside, as many run or may be
-    /// claimed as it admits.
-    pub fn check_freed(&self, op: &Op, answer: &Answer) -> Result<(), String> {
-        let key_of = |id: &i64| self.jobs.get(id).and_then(|job| Some((job.team, job.limit?)));
-        let freed = match (op, answer) {
-            (Op::Settle { claim, .. }, Answer::Settled(true, _)) => self.nth_given(*claim).and_then(|given| key_of(&given.job)),
-            _ => None,
-        };
-        // The reaper looks at every key, the end of a job at its own.
-        let looked_at = |key: &(usize, usize)| matches!(op, Op::Reap) || freed == Some(*key);
-        for (team, limit) in self.blocked.iter().filter_map(key_of).filter(looked_at) {
-            let ready = self.jobs.iter().filter(|(id, job)| {
-                (job.team, job.limit, job.place) == (team, Some(limit), Place::Ready) && !self.blocked.contains(id)
-            });
-            if !self.is_full(team, limit, -(ready.count() as i64)) {
-                return Err(format!("jobs of team {team} wait for limit {limit}, which has room"));
-            }
-        }
-        Ok(())
-    }
-
     /// Notes which ready jobs are out of the claims' way.
     pub fn see_blocked(&mut self, seen: &[Line]) {
         self.blocked = seen.iter().filter(|(_, place, ..)| place == "blocked").map(|(id, ..)| *id).collect();
@@ -546,12 +395,9 @@ impl Model {
         let mut ops = vec![Op::Reap];
         ops.extend((0..TEAMS).map(|team| Op::Unpark { team }));
         ops.push(Op::TimePasses);
-        let running = self
-            .given
-            .iter()
-            .enumerate()
-            .filter(|(_, given)| self.jobs[&given.job].place == (Place::Running { fence: given.fence, boot: given.boot }));
-        ops.extend(running.map(|(claim, _)| Op::Settle { claim, word: Word::Done, door: super::Door::Settle }));
+        // The first that holds, as often as there are some.
+        let running = self.given.iter().filter(|given| self.holds(given));
+        ops.extend(running.map(|_| Op::Settle { claim: 1, word: Word::Done, door: super::Door::Settle }));
         ops.extend((0..QUEUES).map(|queue| Op::Claim { worker: 0, queue, slots: 5, after: None }));
         ops.push(Op::ClaimSuspect { worker: 0 });
         ops

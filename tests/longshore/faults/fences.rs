@@ -45,8 +45,7 @@ async fn a_worker_stopped_past_its_lease_can_neither_complete_nor_write() {
 /// Stops a worker process while a job of it stands at `step`, until another process runs that; then lets it go on. Both have
 /// it in their hands now, until the test says `go` to the second.
 async fn taken_over(fleet: &Fleet, script: &str, step: &str, failpoints: &str) -> (JobId, [WorkerProcess; 2]) {
-    let limit = Some(Limit::new("alone", 1));
-    let job = fleet.enqueue_with(fleet.team, &Scripted::new(script), Options { limit, ..Options::default() }).await;
+    let job = fleet.enqueue(&Scripted::new(script)).await;
     let zombie = fleet.worker_process_with(&[(failpoints::VARIABLE, failpoints)]);
     fleet.reached(job, step).await;
     zombie.signal("-STOP");

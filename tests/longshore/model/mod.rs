@@ -208,7 +208,7 @@ fn whatever_is_done_to_the_queue_and_to_its_model_they_agree_and_every_job_ends(
     let conn = RefCell::new(runtime.block_on(async { db.admin.acquire().await.expect("a connection") }));
     let (cases, steps) = (Cell::new(0), Cell::new(0));
     // The same lists every time: what fails here fails for everybody.
-    let config = Config { cases: 64, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
+    let config = Config { cases: 64, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[18; 32]));
     let outcome = runner.run(&ops(), |ops| {
         cases.set(cases.get() + 1);

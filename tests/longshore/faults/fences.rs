@@ -112,8 +112,15 @@ async fn a_stale_fence_is_refused_by_every_door() {
     assert!(!stale.settle(&old, Verdict::Done { output: None }).await, "settled under a stale fence");
     assert!(!stale.finish(&old).await, "finished under a stale fence");
     assert!(matches!(stale.ctx(&old).progress(1, None).await, Err(Stop::Fenced)), "reported progress under a stale fence");
-    assert_eq!(stale.run(old).await, Verdict::Nothing, "the handler's own completion is refused");
+    assert_eq!(stale.run(old.clone()).await, Verdict::Nothing, "the handler's own completion is refused");
     assert_eq!(fleet.effects(job).await, 0, "and its effect rolled back");
+
+    for (boot, fence) in
+        [(stale.boot, old.claim.lease.fence), (stale.boot, new.claim.lease.fence), (fresh.boot, old.claim.lease.fence)]
+    {
+        let finished = format!("select count(*) from queue.finish_leases('{boot}', array[{fence}], array[1])");
+        assert_eq!(fleet.ask::<i64>(finished).await, 0, "finished a lease that is another's, or gone");
+    }
 
     assert!(fresh.settle(&new, Verdict::Done { output: None }).await);
     assert!(!fresh.settle(&new, Verdict::Done { output: None }).await, "a second completion is refused");

@@ -94,7 +94,7 @@ impl<'c> Real<'c> {
             }
             Op::Settle { claim, word, door } => {
                 let Some(given) = model.nth_given(*claim) else { return Ok(None) };
-                return self.settle(given, model.word(given, *word), *door).await.map(Some);
+                return self.settle(given, model.word(given, *word), *door, model.is_whole(given)).await.map(Some);
             }
             Op::Cancel { job } => {
                 let Some((job, team)) = model.nth_job(*job) else { return Ok(None) };
@@ -227,11 +227,16 @@ impl<'c> Real<'c> {
         Ok(Answer::Each(each.collect()))
     }
 
-    async fn settle(&mut self, given: Given, word: Word, door: Door) -> Result<Answer, sqlx::Error> {
+    async fn settle(&mut self, given: Given, word: Word, door: Door, whole: bool) -> Result<Answer, sqlx::Error> {
         let Given { boot, fence, job } = given;
         let boot = self.boots[boot];
         let taken = match (word, door) {
+            // As a worker does: a lease whose jobs all end goes whole, if it may.
             (Word::Done, Door::Finish) => {
+                let leases = sqlx::query("select queue.finish_leases($1, array[$2], array[1])").bind(boot).bind(fence);
+                if whole && leases.fetch_optional(&mut *self.conn).await?.is_some() {
+                    return Ok(Answer::Settled(true, None));
+                }
                 let finish = sqlx::query("select queue.finish($1, array[$2], array[$3])").bind(boot).bind(fence).bind(job);
                 finish.fetch_optional(&mut *self.conn).await?.is_some()
             }

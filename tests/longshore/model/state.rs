@@ -158,6 +158,11 @@ impl Model {
         given.get(n.checked_rem(given.len())?).map(|given| **given)
     }
 
+    /// Nothing else is under way in the lease of a claim, as far as its worker knows.
+    pub fn is_whole(&self, given: Given) -> bool {
+        self.given.iter().filter(|other| other.fence == given.fence && self.holds(other)).all(|other| other.job == given.job)
+    }
+
     fn holds(&self, given: &Given) -> bool {
         self.jobs[&given.job].place == (Place::Running { fence: given.fence, boot: given.boot })
     }

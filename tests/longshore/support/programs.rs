@@ -15,7 +15,6 @@ pub fn find_faketime() -> Option<PathBuf> {
     found("libfaketime", library, "apt-get install -y --no-install-recommends libfaketime")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
 fn found(program: &str, found: Option<PathBuf>, install: &str) -> Option<PathBuf> {
     if found.is_none() {
         skip(&format!("{program} is not installed; install it with: {install}"));

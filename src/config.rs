@@ -30,7 +30,7 @@ use crate::{
     queue::plan::Thresholds,
     scheduler::declared::Declared,
     telemetry::LogFormat,
-    workers::{datalake::object_store, rules::Rules, vendors},
+    workers::{datalake::object_store, failpoints, rules::Rules, vendors},
 };
 
 /// `config.toml` as it was compiled in.
@@ -222,7 +222,11 @@ impl Config {
         // A variable that is not Unicode can't be one of ours.
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self::load_from(path, variables)
+        let variables: BTreeMap<String, String> = variables.collect();
+        if let Some(text) = variables.get(failpoints::VARIABLE).filter(|text| !text.is_empty()) {
+            failpoints::set(text).map_err(|fault| ConfigError::one(format!("{}: {fault}", failpoints::VARIABLE)))?;
+        }
+        Self::load_from(path, variables.into_iter())
     }
 
     /// Reads the settings from a file and an environment of the caller's choice.

@@ -14,6 +14,7 @@ use crate::{
     datalake::object_store::ObjectStore,
     db::{self, Tx},
     enqueue::{self, Enqueued, Options},
+    failpoint,
     ids::{BatchId, JobId, TeamId},
     job::{Done, Job, Outcome, Stop},
     vendors::Vendors,
@@ -170,7 +171,9 @@ impl Ctx {
         };
         let Lease { boot, fence } = self.claim.lease;
         sqlx::query_file!("queue/complete.sql", boot, fence, self.job().0, output).fetch_one(&mut *tx).await?;
+        failpoint!(BeforeCommit);
         tx.commit().await?;
+        failpoint!(AfterCommit);
         Ok(Done { output: None, settled: true })
     }
 
@@ -232,7 +235,9 @@ impl Ctx {
         sqlx::query_file!("queue/record_step.sql", self.team().0, self.job().0, name, serde_json::to_value(&result)?)
             .execute(&mut *tx)
             .await?;
+        failpoint!(BeforeCommit);
         tx.commit().await?;
+        failpoint!(AfterCommit);
         Ok(result)
     }
 

@@ -27,6 +27,8 @@ pub mod enrichment;
 #[cfg(feature = "handlers")]
 pub mod enrollment;
 #[cfg(feature = "handlers")]
+pub mod failpoints;
+#[cfg(feature = "handlers")]
 pub mod messages;
 #[cfg(feature = "handlers")]
 pub mod registry;

@@ -105,9 +105,13 @@ begin
       case enqueue_each.key_scope when 'period' then now() + enqueue_each.key_lifetime else 'infinity' end
     from offered o order by o.kind, o.digest
     on conflict (team_id, kind, digest) do update
-      set job_id = case when held.expires_at <= now() then excluded.job_id else held.job_id end,
-          body_digest = case when held.expires_at <= now() then excluded.body_digest else held.body_digest end,
-          expires_at = case when held.expires_at <= now() then excluded.expires_at else held.expires_at end
+      set (job_id, body_digest, expires_at, while_unfinished) = (
+        select case when x.free then excluded.job_id else held.job_id end,
+          case when x.free then excluded.body_digest else held.body_digest end,
+          case when x.free then excluded.expires_at else held.expires_at end,
+          held.while_unfinished and not x.free
+        -- A key is free when its time is over, and where it stood for a job, when that is.
+        from (select held.expires_at <= now() or (held.while_unfinished and queue.has_ended(held.job_id, held.team_id)) as free) x)
     returning held.kind, held.digest, held.body_digest, held.job_id
   ), resolved as materialized (
     select y.n, y.digest, t.job_id as id, t.job_id = y.id as fresh, t.body_digest = y.body as same
@@ -131,7 +135,8 @@ begin
     from fresh f where f.run_at > now()
   ), readied as (
     insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, special, limit_key, limit_to)
-    select f.queue_id, enqueue_each.team_id, f.kind, f.priority, min(f.id), array_agg(f.id), f.keep,
+    -- Sorted, because a chunk is looked for by its first job; the ids of jobs with a key come before their neighbours'.
+    select f.queue_id, enqueue_each.team_id, f.kind, f.priority, min(f.id), array_agg(f.id order by f.id), f.keep,
       f.limit_key is not null or enqueue_each.batch_id is not null, f.limit_key, f.limit_to
     from fresh f where f.run_at is null or f.run_at <= now()
     group by f.queue_id, f.kind, f.priority, f.keep, f.limit_key, f.limit_to, (f.n - 1) / 200

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs, mem, path::Path};
 use toml::{Table, Value, de::DeTable};
 
 use super::problem::{ConfigError, Source, did_you_mean};
+use crate::workers::failpoints;
 
 /// A value that only the environment, or a file of its own, may hold.
 pub(super) struct Secret {
@@ -24,8 +25,8 @@ pub(super) const SECRETS: [Secret; 6] = [
     Secret { key: "vendors.apollo.api_key", shortest: 1 },
 ];
 
-/// Variables with our prefix that are no settings: the file to read, where Postgres' programs are.
-const NO_SETTINGS: [&str; 2] = [super::FILE_VARIABLE, super::PG_BIN_VARIABLE];
+/// Variables with our prefix that are no settings: the file to read, where Postgres' programs are, what is to fail.
+const NO_SETTINGS: [&str; 3] = [super::FILE_VARIABLE, super::PG_BIN_VARIABLE, failpoints::VARIABLE];
 const TEST_PREFIX: &str = "LONGSHORE_TEST_";
 
 /// The settings in force, by dotted key.

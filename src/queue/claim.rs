@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{clock::Random, db};
+use longshore_workers::{clock::Random, db, failpoint};
 use sqlx::PgPool;
 use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -261,7 +261,7 @@ impl Claimer {
 
     async fn claim(&self, slots: usize, from: Hop, marks: &[Mark]) -> Result<Claims, sqlx::Error> {
         let mut work = db::work(&self.pool).await?;
-        let claimed = match &self.source {
+        let claimed: Vec<_> = match &self.source {
             Source::Queue(queue) => {
                 let slots = i32::try_from(slots).unwrap_or(i32::MAX);
                 jobs::claim(&mut work, self.boot, queue, slots, from, &self.kinds, marks).await?
@@ -272,6 +272,9 @@ impl Claimer {
             }
         };
         work.done().await?;
+        if !claimed.is_empty() {
+            failpoint!(AfterClaim);
+        }
         Ok(claimed)
     }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{db, ids::JobId};
+use longshore_workers::{db, failpoint, ids::JobId};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -103,9 +103,11 @@ impl Finisher {
     async fn record(&self, batch: &[Settled], plain: bool) -> Result<Vec<JobId>, sqlx::Error> {
         let mut work = db::work(&self.pool).await?;
         let asked = Instant::now();
+        failpoint!(BeforeCommit);
         let accepted =
             if plain { self.record_done(&mut work, batch).await? } else { jobs::settle(&mut work, self.boot, batch).await? };
         work.done().await?;
+        failpoint!(AfterCommit);
         telemetry::settled(asked.elapsed());
         Ok(accepted)
     }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{db, ids::JobId};
+use longshore_workers::{db, failpoint, ids::JobId};
 use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -166,6 +166,7 @@ impl Heart {
             Some(conn) => conn,
             None => conn.insert(PgConnection::connect_with(&self.options).await?),
         };
+        failpoint!(BeforeRenew);
         if !db::leads_through_a_pooler(&self.options) {
             return processes::beat(conn, self.boot, self.times.ttl).await;
         }

@@ -291,3 +291,35 @@ async fn words_that_are_no_scope_and_no_policy_are_refused() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_bulk_enqueue_gets_a_new_job_where_the_key_stood_for_one_that_is_over() {
+    let fleet = Fleet::new().await;
+    let first = offer(&fleet, "a", keyed(KeyScope::WhileUnfinished, OnConflict::First)).await;
+    let bulk = "select job_id, deduplicated from queue.enqueue_many($1, 'scripted', array['{\"does\": \"nothing\", \"note\": \"a\"}']::jsonb[], array['k'])";
+    let offer_bulk = async || {
+        let row: (i64, bool) = sqlx::query_as(bulk).bind(fleet.team.0).fetch_one(&fleet.db.admin).await.unwrap();
+        row
+    };
+    assert_eq!(offer_bulk().await, (first.job.0, true), "while it stands");
+    end(&fleet, Verdict::Done { output: None }).await;
+    let (second, deduplicated) = offer_bulk().await;
+    assert!(!deduplicated && second != first.job.0, "the first is over, and its key with it");
+    end(&fleet, Verdict::Done { output: None }).await;
+    assert_eq!(offer_bulk().await, (second, true), "the second has it for a period");
+}
+
+#[tokio::test]
+async fn each_of_many_jobs_some_with_a_key_is_found_again_while_it_waits() {
+    let fleet = Fleet::new().await;
+    let bulk = "select job_id from queue.enqueue_many($1, 'scripted', array_fill('{\"does\": \"nothing\"}'::jsonb, array[4]),
+        array[null, null, 'k', null])";
+    let mut jobs: Vec<i64> = sqlx::query_scalar(bulk).bind(fleet.team.0).fetch_all(&fleet.db.admin).await.unwrap();
+    let taken = end(&fleet, Verdict::Done { output: None }).await;
+    jobs.retain(|job| *job != taken.0);
+    for job in jobs {
+        let said: String = fleet.ask(format!("select queue.cancel('{}', {job}, 'a test')", fleet.team)).await;
+        assert_eq!(said, "cancelled", "job {job} waits");
+    }
+    fleet.nothing_lost().await;
+}

@@ -24,6 +24,7 @@ mod enrollment;
 mod faults;
 mod folder;
 mod messages;
+mod model;
 mod new_kind;
 mod object_store;
 mod observability;

@@ -12,7 +12,7 @@ use super::{
     FileId,
     parse::{Batch, Reject, Row},
 };
-use crate::ids::TeamId;
+use crate::{failpoint, ids::TeamId};
 
 /// What became of a file's rows so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -47,6 +47,7 @@ pub async fn write(
         return Ok(None);
     }
     let loaded = insert_leads(conn, team, file, &batch.rows).await?;
+    failpoint!(MidChunk);
     let consents = insert_consents(conn, team, file, &batch.rows).await?;
     insert_rejects(conn, team, file, &batch.rejects).await?;
     let count = |wanted: fn(&Row) -> bool| batch.rows.iter().filter(|row| wanted(row)).count() as i64;

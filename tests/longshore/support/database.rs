@@ -98,6 +98,11 @@ impl TestDb {
         format!("postgres://postgres@127.0.0.1:{}/{}", proxy.port, self.name)
     }
 
+    /// The address as a role of the house, by way of `proxy`.
+    pub fn url_through(&self, proxy: &Proxy, role: &str) -> String {
+        format!("postgres://longshore_{role}@127.0.0.1:{}/{}", proxy.port, self.name)
+    }
+
     /// A way to this database on which answers can be held or lost.
     pub async fn proxy(&self) -> Proxy {
         Proxy::before(self.port).await

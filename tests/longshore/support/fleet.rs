@@ -1,10 +1,6 @@
 //! A fleet for a test: worker processes in this process or beside it, and the words to watch them by.
 
-use std::{
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use longshore::{
     queue::{
@@ -28,13 +24,17 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{TestDb, kinds, services};
+use super::{
+    TestDb, kinds,
+    process::{WorkerProcess, worker_command},
+    services,
+};
 
 /// A lease short enough to lose in a test, long enough for a busy machine to keep.
 pub const TIMES: Times = Times { ttl: Duration::from_secs(3), beat: Duration::from_millis(500) };
 
 /// How often a worker looks.
-const POLL: Duration = Duration::from_millis(20);
+pub const POLL: Duration = Duration::from_millis(20);
 
 /// A database with the scripts' tables, a team, and a pool for each of the roles a fleet needs.
 pub struct Fleet {
@@ -79,10 +79,15 @@ impl Fleet {
 
     /// Enqueues as a producer does that tries again until it is answered.
     pub async fn enqueue_retrying<J: Job>(&self, job: &J) -> JobId {
+        self.enqueue_retrying_as(job, "retried").await
+    }
+
+    /// The same, under a key of its own.
+    pub async fn enqueue_retrying_as<J: Job>(&self, job: &J, key: &str) -> JobId {
         loop {
             let accepted = async {
                 let mut tx = db::begin_as(&self.worker, self.team).await.ok()?;
-                let enqueued = enqueue::one(&mut tx, self.team, job, Enqueue::key("retried")).await.ok()?;
+                let enqueued = enqueue::one(&mut tx, self.team, job, Enqueue::key(key)).await.ok()?;
                 tx.commit().await.ok()?;
                 Some(enqueued.job)
             };
@@ -144,7 +149,12 @@ impl Fleet {
 
     /// Starts a worker in a process of its own: this very test binary, told to be a worker.
     pub fn worker_process(&self) -> WorkerProcess {
-        WorkerProcess(worker_command(&self.db.url("worker"), None).spawn().expect("a worker process"))
+        self.worker_process_with(&[])
+    }
+
+    /// The same, with variables of its own environment.
+    pub fn worker_process_with(&self, environment: &[(&str, &str)]) -> WorkerProcess {
+        WorkerProcess::start(&self.db.url("worker"), environment)
     }
 
     /// Waits until a script came to a step.
@@ -166,6 +176,15 @@ impl Fleet {
         self.until("every job to end", || async {
             let census = self.census().await;
             census.accepted == census.done + census.dead + census.cancelled
+        })
+        .await;
+    }
+
+    /// Waits until nothing is left to run: every job has ended, or waits for a person.
+    pub async fn all_settled(&self) {
+        self.until("every job to end or to wait for a person", || async {
+            let census = self.census().await;
+            census.accepted > 0 && census.accepted == census.done + census.dead + census.cancelled + census.parked
         })
         .await;
     }
@@ -265,7 +284,8 @@ impl Drop for RunningWorker {
     }
 }
 
-async fn work(
+/// A worker with its upkeep, until it is told to stop.
+pub(super) async fn work(
     url: String,
     services: longshore::workers::ctx::Services,
     registry: Registry,
@@ -293,8 +313,9 @@ async fn work(
     run(url, engine, services, registry, queues, slots, poll, None, stop).await;
 }
 
+/// A worker alone, until it is told to stop.
 #[expect(clippy::too_many_arguments, reason = "all that a worker is made of")]
-async fn run(
+pub(super) async fn run(
     url: String,
     engine: PgPool,
     services: longshore::workers::ctx::Services,
@@ -318,82 +339,4 @@ async fn run(
     };
     let heartbeat = url.parse().expect("an address");
     Worker { registry: Arc::new(registry), services: Arc::new(services), engine, heartbeat, options }.run(stop).await;
-}
-
-/// This very test binary, told to be a worker; with a boot id, one that runs suspects alone.
-fn worker_command(url: &str, suspects: Option<uuid::Uuid>) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("our own path"));
-    command
-        .args(["--exact", "support::fleet::be_a_worker", "--ignored", "--nocapture"])
-        .env("LONGSHORE_TEST_WORKER", url)
-        .env("LONGSHORE_TEST_SUSPECTS", suspects.map(|boot| boot.to_string()).unwrap_or_default())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command
-}
-
-/// A worker in a process of its own.
-pub struct WorkerProcess(Child);
-
-impl WorkerProcess {
-    pub fn kill(mut self) {
-        self.0.kill().expect("a kill");
-        self.0.wait().expect("its end");
-    }
-
-    pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.0.id().to_string()]).status().expect("kill");
-        assert!(status.success(), "kill {signal}");
-    }
-
-    /// Whether it still runs.
-    pub fn lives(&mut self) -> bool {
-        self.0.try_wait().expect("a look").is_none()
-    }
-
-    pub fn wait(mut self) -> std::process::ExitStatus {
-        self.0.wait().expect("its end")
-    }
-}
-
-impl Drop for WorkerProcess {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Not a test: what [`Fleet::worker_process`] starts. It ends with its parent, whose end of its standard input closes.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a worker process for other tests"]
-#[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
-async fn be_a_worker() {
-    let Ok(url) = std::env::var("LONGSHORE_TEST_WORKER") else { return };
-    let suspects: Option<uuid::Uuid> = std::env::var("LONGSHORE_TEST_SUSPECTS").ok().and_then(|boot| boot.parse().ok());
-    let stop = CancellationToken::new();
-    let asked = stop.clone();
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        if suspects.is_none() {
-            std::process::exit(9);
-        }
-        asked.cancel();
-    });
-    let asked = stop.clone();
-    tokio::spawn(async move {
-        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
-        term.recv().await;
-        asked.cancel();
-    });
-    let services = super::services::services_over(super::database::pool(&url, 10));
-    let registry = kinds::registry();
-    match suspects {
-        None => work(url, services, registry, 20, POLL, stop).await,
-        Some(boot) => {
-            let (engine, queues) = (super::database::pool(&url, 4), registry.queues().into_iter().map(str::to_owned).collect());
-            let alone = Some((boot, Duration::from_millis(300)));
-            run(url, engine, services, registry, queues, 1, POLL, alone, stop).await;
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use longshore::workers::{
+    clock::{Clock as _, SystemClock},
     ctx::Ctx,
     job::{Done, Job, Limit, Outcome, RetryPolicy, Stop},
     registry::Registry,
@@ -119,6 +120,44 @@ impl Job for Scripted {
                 stall(ctx, "between_steps").await?;
                 Done::with(first)
             }
+            // Goes on in its first run whatever it is told, and says how its completion was answered.
+            "stubborn" if ctx.attempt() == 1 => {
+                let ctx = ctx.clone();
+                let _ = tokio::spawn(async move {
+                    let mut tx = ctx.tx().await?;
+                    effect(&mut tx, &ctx).await?;
+                    mark(&ctx, "in_transaction").await?;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    let answer = ctx.complete(tx, ()).await;
+                    mark(&ctx, if matches!(answer, Err(Stop::Fenced)) { "refused" } else { "taken" }).await?;
+                    answer
+                })
+                .await;
+                Err(Stop::retry(anyhow::anyhow!("nobody listens any more")))
+            }
+            "stubborn" => {
+                wait_for_go(ctx).await?;
+                let mut tx = ctx.tx().await?;
+                effect(&mut tx, ctx).await?;
+                ctx.complete(tx, ()).await
+            }
+            // Is through at once, and when it is run again, not before it is told.
+            "hand_in" if ctx.attempt() == 1 => {
+                mark(ctx, "through").await?;
+                Ok(Done::NOTHING)
+            }
+            "hand_in" => {
+                wait_for_go(ctx).await?;
+                Ok(Done::NOTHING)
+            }
+            // Stands still with its lease held by an open transaction.
+            "stall_fenced" => {
+                let mut tx = ctx.fenced_tx().await?;
+                effect(&mut tx, ctx).await?;
+                stall(ctx, "fenced").await?;
+                ctx.complete(tx, ()).await
+            }
+            "what_time" => Done::with(SystemClock.now()),
             other => Err(Stop::dead(anyhow::anyhow!("no script {other}"))),
         }
     }
@@ -168,6 +207,16 @@ async fn mark(ctx: &Ctx, step: &str) -> Result<bool, Stop> {
 async fn stall(ctx: &Ctx, step: &str) -> Result<(), Stop> {
     if mark(ctx, step).await? {
         ctx.sleep(Duration::from_secs(600)).await?;
+    }
+    Ok(())
+}
+
+/// Says that it runs here now, and waits for the step `go`, which a test takes.
+async fn wait_for_go(ctx: &Ctx) -> Result<(), Stop> {
+    mark(ctx, "taken_over").await?;
+    let go = "select exists (select from public.steps where job_id = $1 and step = 'go')";
+    while !sqlx::query_scalar::<_, bool>(go).bind(ctx.job().0).fetch_one(&ctx.services().pool).await? {
+        ctx.sleep(Duration::from_millis(20)).await?;
     }
     Ok(())
 }

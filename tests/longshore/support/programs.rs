@@ -5,7 +5,17 @@ use std::path::{Path, PathBuf};
 /// Where `program` is. `None`: the test must be skipped, which it says loudly, with the command that installs it; under
 /// LONGSHORE_TEST_REQUIRE=all, as the gate runs, a missing program is a failure.
 pub fn find(program: &str, install: &str) -> Option<PathBuf> {
-    let found = on_path(program);
+    found(program, on_path(program), install)
+}
+
+/// Where the library that lets a process live in another time is; as [`find`].
+pub fn find_faketime() -> Option<PathBuf> {
+    let places = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    let library = places.map(|place| place.join("faketime/libfaketimeMT.so.1")).find(|library| library.is_file());
+    found("libfaketime", library, "apt-get install -y --no-install-recommends libfaketime")
+}
+
+fn found(program: &str, found: Option<PathBuf>, install: &str) -> Option<PathBuf> {
     if found.is_none() {
         skip(&format!("{program} is not installed; install it with: {install}"));
     }

@@ -22,6 +22,7 @@ use crate::{
         parse::{self, Batch, Progress, Unusable},
         records::Splitter,
     },
+    failpoint,
     job::{OrDead as _, Outcome, Stop},
     telemetry::{self, Row},
 };
@@ -174,7 +175,9 @@ impl Load {
         };
         // For those who look at the job; where to go on is read from the file.
         ctx.checkpoint(&mut tx, span.1, i64::try_from(self.bytes).ok(), json!({ "byte": to })).await?;
+        failpoint!(BeforeCommit);
         tx.commit().await?;
+        failpoint!(AfterCommit);
         for (outcome, now, before) in [
             (Row::Loaded, counts.rows_loaded, self.counts.rows_loaded),
             (Row::Duplicate, counts.rows_duplicate, self.counts.rows_duplicate),

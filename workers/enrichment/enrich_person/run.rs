@@ -19,6 +19,7 @@ use crate::{
         calls::{self, Call, Ending},
         provider::{PersonFound, PersonQuery},
     },
+    failpoint,
     job::{Done, Outcome, Stop},
     telemetry::{self, Entry},
     vendors::VendorError,
@@ -57,8 +58,10 @@ impl EnrichPerson {
             }
         };
         // The vendor may charge from here on: a wish to cancel waits until the answer is on record.
+        failpoint!(BeforeEffect);
         let started = Instant::now();
         let answer = ctx.services().vendors.people.find(&call.query).await;
+        failpoint!(AfterEffect);
         let latency = started.elapsed();
         let done = record_surely(ctx, &call, &answer, latency).await?;
         if let Some(charged) = Ending::of(&answer).credits {

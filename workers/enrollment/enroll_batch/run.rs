@@ -16,6 +16,7 @@ use crate::{
         chunk::{self, Held},
         state::State,
     },
+    failpoint,
     job::{Outcome, Stop},
     telemetry::{self, Enrollment},
 };
@@ -106,7 +107,9 @@ impl EnrollBatch {
         let chunk = self.enroll_chunk(ctx, &mut tx, &campaign, &point, collisions).await?;
         let Some(last) = chunk else { return Ok(Next::Ended(tx, None)) };
         ctx.checkpoint(&mut tx, last.looked_at, Some(last.matching), &last).await?;
+        failpoint!(BeforeCommit);
         tx.commit().await?;
+        failpoint!(AfterCommit);
         Ok(Next::Chunk(last))
     }
 
@@ -148,6 +151,7 @@ impl EnrollBatch {
         .fetch_one(&mut **tx)
         .await?;
         let Some(after) = did.last_lead else { return Ok(None) };
+        failpoint!(MidChunk);
         sqlx::query_file!(
             "enrollment/enroll_batch/count_chunk.sql",
             team,

@@ -21,6 +21,7 @@ use crate::{
         chunk,
         state::State,
     },
+    failpoint,
     ids::CampaignId,
     job::{Done, Outcome, Stop},
     messages::{
@@ -116,8 +117,11 @@ impl RunSequence {
         let Some(last) = due.last().map(|last| (last.due_at, last.lead_id)) else { return Ok(None) };
         let steps = campaigns::steps(&mut tx, ctx.team(), self.campaign_id).await?;
         self.advance(ctx, &mut tx, &steps, &due).await?;
+        failpoint!(MidChunk);
         let did = self.plan(ctx, &mut tx, &campaign.sender, &steps, &due).await?;
+        failpoint!(BeforeCommit);
         tx.commit().await?;
+        failpoint!(AfterCommit);
         Ok(Some((last, did)))
     }
 

@@ -15,6 +15,7 @@ use super::SendSms;
 use crate::{
     ctx::Ctx,
     db::Tx,
+    failpoint,
     job::{OrDead as _, Outcome, Stop},
     messages::{
         gates::{self, Consent, Facts, Level, Verdict},
@@ -172,6 +173,7 @@ impl SendSms {
 
     /// Calls the vendor for a message that this run has marked, and records the answer.
     async fn call(&self, ctx: &Ctx, sms: &OutboundSms, deadline: Instant) -> Outcome {
+        failpoint!(BeforeEffect);
         // A process that was stopped between the mark and here must not send hours later.
         if ctx.cancel().is_cancelled() || Instant::now() >= deadline {
             let mut tx = ctx.fenced_tx().await?;
@@ -185,6 +187,7 @@ impl SendSms {
             Ok(answer) => answer,
             Err(_) => Err(VendorError::UnknownOutcome { vendor: vendor.name(), reason: "no answer before the deadline".into() }),
         };
+        failpoint!(AfterEffect);
         telemetry::vendor_request(vendor.name(), &answer, started.elapsed());
         let mut tx = ctx.fenced_tx().await?;
         match answer {

@@ -31,8 +31,8 @@ declare
   lane_kinds text[];
   lane_heads smallint[];
   lane_sizes integer[];
-  low_priorities smallint[];
-  low_jobs bigint[];
+  lane_priorities smallint[];
+  lane_jobs bigint[];
   most integer;
   lane record;
   at tid;
@@ -79,12 +79,12 @@ begin
 
   -- Lanes with ready work: from behind `after`, then from the start; so many that their turns fill the slots.
   select h.teams, h.lanes, h.heads, h.sizes, h.low_priorities, h.low_jobs
-  into lane_teams, lane_kinds, lane_heads, lane_sizes, low_priorities, low_jobs
+  into lane_teams, lane_kinds, lane_heads, lane_sizes, lane_priorities, lane_jobs
   from queue.lanes_after(q, after, most, kinds, null, again, mark_teams, mark_kinds, mark_priorities, mark_jobs) h;
   if cardinality(lane_teams) < most and after > nobody then
     select lane_teams || h.teams, lane_kinds || h.lanes, lane_heads || h.heads, lane_sizes || h.sizes,
-      low_priorities || h.low_priorities, low_jobs || h.low_jobs
-    into lane_teams, lane_kinds, lane_heads, lane_sizes, low_priorities, low_jobs
+      lane_priorities || h.low_priorities, lane_jobs || h.low_jobs
+    into lane_teams, lane_kinds, lane_heads, lane_sizes, lane_priorities, lane_jobs
     from queue.lanes_after(q, nobody, most, kinds, after, again, mark_teams, mark_kinds, mark_priorities, mark_jobs) h;
   end if;
   if cardinality(lane_teams) = 0 then return; end if;
@@ -95,7 +95,7 @@ begin
       -- Where a team has several kinds ready, none goes beyond the most urgent of the others.
       coalesce((select min(o.head) from unnest(lane_teams, lane_kinds, lane_heads) o(team, kind, head)
                 where o.team = t.team and o.kind <> t.kind), 9) as ceiling
-    from unnest(lane_teams, lane_kinds, lane_heads, lane_sizes, low_priorities, low_jobs) with ordinality
+    from unnest(lane_teams, lane_kinds, lane_heads, lane_sizes, lane_priorities, lane_jobs) with ordinality
       t(team, kind, head, size, low_priority, low_job, hop)
     order by min(t.hop) over (partition by t.team), t.head, t.hop
   loop

@@ -18,6 +18,7 @@ mod engine_batches;
 mod engine_history;
 mod engine_keys;
 mod engine_limits;
+mod engine_pinned;
 mod engine_rates;
 mod enrichment;
 mod enrollment;

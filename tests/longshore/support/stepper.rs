@@ -21,7 +21,7 @@ use longshore::{
         registry::Registry,
     },
 };
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -78,9 +78,26 @@ impl Stepper {
 
     /// Claims, going on where the last claim ended.
     pub async fn claim_on(&self, queue: &str, slots: i32, hop: jobs::Hop) -> Vec<Claimed> {
+        self.claim_from(queue, slots, hop, &[]).await.jobs
+    }
+
+    /// Claims, in lanes with a mark from there on only.
+    pub async fn claim_from(&self, queue: &str, slots: i32, hop: jobs::Hop, marks: &[jobs::Mark]) -> jobs::Claims {
         let mut conn = self.engine.acquire().await.expect("a connection");
+        self.claim_with(&mut conn, queue, slots, hop, marks).await
+    }
+
+    /// The same in somebody's transaction.
+    pub async fn claim_with(
+        &self,
+        conn: &mut PgConnection,
+        queue: &str,
+        slots: i32,
+        hop: jobs::Hop,
+        marks: &[jobs::Mark],
+    ) -> jobs::Claims {
         let kinds = self.registry.names_in(queue);
-        jobs::claim(&mut conn, self.boot, queue, slots, hop, &kinds, &[]).await.expect("a claim").jobs
+        jobs::claim(conn, self.boot, queue, slots, hop, &kinds, marks).await.expect("a claim")
     }
 
     /// Claims, starting behind a team.

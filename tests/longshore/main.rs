@@ -29,6 +29,7 @@ mod new_kind;
 mod object_store;
 mod observability;
 mod older_builds;
+mod pains;
 mod pgbouncer;
 mod producers;
 mod scheduler;

@@ -35,3 +35,9 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':').map(|folder| Path::new(folder).join(program)).find(|candidate| candidate.is_file())
 }
+
+/// Where the Postgres programs are that somebody wants the suite to run on.
+#[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
+pub fn postgres() -> Option<PathBuf> {
+    std::env::var_os("LONGSHORE_PG_BIN").map(PathBuf::from)
+}

@@ -32,6 +32,7 @@ mod older_builds;
 mod pains;
 mod pgbouncer;
 mod producers;
+mod scale;
 mod scheduler;
 mod stack;
 mod stack_database;

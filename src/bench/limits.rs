@@ -107,7 +107,7 @@ async fn claims(db: &mut Database, sizes: &Sizes) -> anyhow::Result<Claims> {
         let running: usize = held.iter().map(|(_, jobs)| jobs).sum();
         let free = i32::try_from(slots.saturating_sub(running))?;
         let asked = Instant::now();
-        let claimed = jobs::claim(&mut conn, boot, QUEUE, free, hop, &kinds).await?;
+        let claimed = jobs::claim(&mut conn, boot, QUEUE, free, hop, &kinds, &[]).await?.jobs;
         let took = asked.elapsed();
         claims.jobs += claimed.len() as u64;
         // As a worker does: past what it got, and anywhere when it got nothing.

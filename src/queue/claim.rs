@@ -261,7 +261,7 @@ impl Claimer {
 
     async fn claim(&self, slots: usize, from: Hop, marks: &[Mark]) -> Result<Claims, sqlx::Error> {
         let mut work = db::work(&self.pool).await?;
-        let claimed: Vec<_> = match &self.source {
+        let claims = match &self.source {
             Source::Queue(queue) => {
                 let slots = i32::try_from(slots).unwrap_or(i32::MAX);
                 jobs::claim(&mut work, self.boot, queue, slots, from, &self.kinds, marks).await?
@@ -272,10 +272,10 @@ impl Claimer {
             }
         };
         work.done().await?;
-        if !claimed.is_empty() {
+        if !claims.jobs.is_empty() {
             failpoint!(AfterClaim);
         }
-        Ok(claimed)
+        Ok(claims)
     }
 
     /// A claim may have happened although its answer never came: then its jobs have a lease and no runner, and since the

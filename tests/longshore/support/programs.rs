@@ -37,7 +37,6 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
 }
 
 /// Where the Postgres programs are that somebody wants the suite to run on.
-#[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
 pub fn postgres() -> Option<PathBuf> {
     std::env::var_os("LONGSHORE_PG_BIN").map(PathBuf::from)
 }

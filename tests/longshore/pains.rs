@@ -223,7 +223,8 @@ async fn nothing_that_somebody_looks_at_reads_all_jobs() {
         ),
     ];
     seen.extend(rest.map(|(what, rows)| (what.to_owned(), rows)));
-    assert!(seen.iter().all(|(_, rows)| *rows <= 3000), "of thirty thousand jobs, rows read by {seen:?}");
+    // The outcome of a job is looked for in one range of sixteen pages, and in those at the end that have no summary yet.
+    assert!(seen.iter().all(|(_, rows)| *rows <= 5000), "of thirty thousand jobs, rows read by {seen:?}");
 
     // The one statement that measures, for all who look: it reads what moves, a chunk a row, and never what is kept.
     let mut measurer = PgConnection::connect(&fleet.db.admin_url()).await.unwrap();

@@ -146,8 +146,6 @@ pub fn guarded_pool(options: PgConnectOptions, size: PoolSize) -> PgPool {
         .idle_timeout(Duration::from_secs(300))
         .max_lifetime(Duration::from_secs(1800))
         .test_before_acquire(false)
-        .before_acquire(|conn, _| {
-            Box::pin(async move { conn.fetch_one(include_str!("db/no_transaction_open.sql")).await?.try_get(0) })
-        })
+        .before_acquire(|conn, _| Box::pin(async move { conn.fetch_one(include_str!("db/clean.sql")).await?.try_get(0) }))
         .connect_lazy_with(options)
 }

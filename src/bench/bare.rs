@@ -38,10 +38,11 @@ pub struct Loop {
     hands: Vec<Hand>,
 }
 
-struct Hand {
-    conn: PgConnection,
-    boot: Uuid,
-    hop: Hop,
+/// A connection of the fleet, as a process of its own.
+pub(super) struct Hand {
+    pub conn: PgConnection,
+    pub boot: Uuid,
+    pub hop: Hop,
 }
 
 impl Loop {
@@ -83,7 +84,7 @@ impl Loop {
 }
 
 impl Hand {
-    async fn enter(db: &Database) -> anyhow::Result<Self> {
+    pub async fn enter(db: &Database) -> anyhow::Result<Self> {
         let mut conn = db.connect("worker").await?;
         let boot = Uuid::new_v4();
         let (queues, pid) = ([QUEUE.to_owned()], std::process::id().cast_signed());

@@ -56,7 +56,7 @@ pub enum Measurement {
     Pickup(pickup::Sizes),
     Backlog(backlog::Sizes),
     Fair(fair::Sizes),
-    Limits,
+    Limits(limits::Sizes),
     Processes(processes::Sizes),
     Memory(memory::Sizes),
 }
@@ -72,7 +72,7 @@ impl Measurement {
             Self::Pickup(pickup::Sizes::scaled(scale)),
             Self::Backlog(backlog::Sizes::scaled(scale)),
             Self::Fair(fair::Sizes::scaled(scale)),
-            Self::Limits,
+            Self::Limits(limits::Sizes::scaled(scale)),
             Self::Processes(processes::Sizes::scaled(scale)),
             Self::Memory(memory::Sizes::scaled(scale)),
         ]
@@ -124,7 +124,7 @@ impl<'a> Bench<'a> {
             Measurement::Pickup(sizes) => Box::pin(pickup::run(self, sizes)).await,
             Measurement::Backlog(sizes) => Box::pin(backlog::run(self, sizes)).await,
             Measurement::Fair(sizes) => Box::pin(fair::run(self, sizes)).await,
-            Measurement::Limits => limits::run(self),
+            Measurement::Limits(sizes) => Box::pin(limits::run(self, sizes)).await,
             Measurement::Processes(sizes) => Box::pin(processes::run(self, sizes)).await,
             Measurement::Memory(sizes) => Box::pin(memory::run(self, sizes)).await,
         };

@@ -128,8 +128,21 @@ enum What {
         #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
         sleep: u64,
     },
-    /// Lanes with limits: not supported yet
-    Limits,
+    /// How long a claim takes where every lane is at its limit
+    Limits {
+        /// Lanes
+        #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=10_000))]
+        lanes: u32,
+        /// Jobs that each may run at once
+        #[arg(long, default_value_t = 4, value_parser = value_parser!(u32).range(1..=1000))]
+        at_once: u32,
+        /// Ready jobs of all lanes together
+        #[arg(long, default_value_t = 1_000_000)]
+        blocked: u64,
+        /// Claims
+        #[arg(long, default_value_t = 5000, value_parser = value_parser!(u64).range(1..))]
+        samples: u64,
+    },
     /// Several worker processes on one queue, beside one
     Processes {
         /// Jobs in all
@@ -209,7 +222,12 @@ impl What {
                 slots: *slots,
                 sleep: milliseconds(*sleep),
             }),
-            Self::Limits => Measurement::Limits,
+            Self::Limits { lanes, at_once, blocked, samples } => Measurement::Limits(bench::limits::Sizes {
+                lanes: *lanes as usize,
+                at_once: *at_once,
+                blocked: *blocked,
+                samples: *samples,
+            }),
             Self::Processes { jobs, processes } => {
                 Measurement::Processes(bench::processes::Sizes { jobs: *jobs, processes: *processes as usize })
             }

@@ -1,7 +1,11 @@
 //! What keeps the house in order, each on its own rhythm: partitions ahead of the ids and old ones dropped, keys past their
 //! time, what was settled long ago, depths for the dashboards, and holds on credits whose outcome stayed unknown.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use longshore_workers::{
     clock::Random,
@@ -86,14 +90,38 @@ impl Rhythm {
         Fut: Future<Output = Result<(), sqlx::Error>> + Send,
     {
         while !self.stop.is_cancelled() {
+            let began = Instant::now();
             let done = async { act(db::work(&self.pool).await?).await };
             if let Err(error) = done.await {
                 warn!("{duty} failed, trying again: {error}");
             }
             tokio::select! {
                 () = self.stop.cancelled() => {}
-                () = tokio::time::sleep(self.every.mul_f64(0.75 + 0.5 * self.random.unit())) => {}
+                () = tokio::time::sleep(pause(self.every.mul_f64(0.75 + 0.5 * self.random.unit()), began.elapsed())) => {}
             }
         }
+    }
+}
+
+/// The longest that a duty is put off: dashboards call figures old that are older.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// How long a duty that `took` so long rests: by its rhythm, and longer where it would be at it for more than a twentieth of
+/// the time. Ten million scheduled jobs take a second or two to measure.
+fn pause(rhythm: Duration, took: Duration) -> Duration {
+    rhythm.max((took * 19).min(LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duty_that_takes_long_comes_less_often_and_none_is_forgotten() {
+        let seconds = Duration::from_secs_f64;
+        assert_eq!(pause(seconds(5.0), seconds(0.01)), seconds(5.0), "a quick one keeps its rhythm");
+        assert_eq!(pause(seconds(5.0), seconds(1.0)), seconds(19.0), "a second in twenty");
+        assert_eq!(pause(seconds(5.0), seconds(60.0)), LONGEST, "the figures stay younger than a minute");
+        assert_eq!(pause(seconds(600.0), seconds(60.0)), seconds(600.0), "nothing comes more often than its rhythm");
     }
 }

@@ -113,9 +113,11 @@ fn fair() {
 }
 
 #[test]
-fn limits_says_that_it_is_not_there_yet() {
-    let (_, lines) = measured("limits");
-    assert_eq!(lines[0]["supported"], false);
+fn limits() {
+    let (_, lines) = measured("limits --lanes 8 --at-once 2 --blocked 1000 --samples 40");
+    is_latency(&lines, 40);
+    assert!(lines[0]["most_of_a_lane"].as_u64().is_some_and(|most| most > 2), "the baseline has no limit: {lines:#?}");
+    assert_eq!(lines[1]["most_of_a_lane"], 2, "the limit is used, and not exceeded: {lines:#?}");
 }
 
 #[test]
@@ -136,9 +138,9 @@ fn memory() {
 #[test]
 fn a_table_for_people_and_a_refusal_in_words() {
     let url = cluster().url("postgres", "postgres");
-    let table = bench(&format!("limits --database-url {url}"));
+    let table = bench(&format!("limits --lanes 2 --blocked 10 --samples 5 --database-url {url}"));
     let text = String::from_utf8_lossy(&table.stdout);
-    assert!(table.status.success() && text.contains("WHAT") && text.contains("not supported yet"), "{text}");
+    assert!(table.status.success() && text.contains("WHAT") && text.contains("2 lanes, no limits"), "{text}");
     let nobody = bench("drain --jobs 1 --database-url postgres://nobody@127.0.0.1:1/none");
     assert_eq!(nobody.status.code(), Some(5), "{nobody:?}");
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("error: reaching the server"), "{nobody:?}");

@@ -72,6 +72,77 @@ fn every_file_that_a_document_names_is_there() {
     assert!(missing.is_empty(), "documents name what is not there:\n  {}", missing.join("\n  "));
 }
 
+/// Every test function with the module it stands in, as `cli::dead`.
+fn tests() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![root().join("tests/longshore")];
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let place = path.strip_prefix(root().join("tests/longshore")).expect("a path below it").with_extension("");
+            let module: Vec<_> = place.iter().map(|part| part.to_string_lossy()).filter(|part| part != "mod").collect();
+            for (at, _) in text.match_indices("#[test]").chain(text.match_indices("#[tokio::test")) {
+                let name = text[at..].split_once("fn ").and_then(|(_, rest)| rest.split_once('(')).map_or("", |(name, _)| name);
+                found.insert(format!("{}::{name}", module.join("::")));
+            }
+        }
+    }
+    found
+}
+
+/// A test is named with its module, or with the folder its module was divided into.
+fn is_among(tests: &BTreeSet<String>, named: &str) -> bool {
+    let Some((module, name)) = named.rsplit_once("::") else { return false };
+    tests.iter().any(|test| test.starts_with(&format!("{module}::")) && test.ends_with(&format!("::{name}")))
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let (tests, mut named, mut missing) = (tests(), 0, Vec::new());
+    for (document, text) in documents() {
+        // A module of ours, `::`, and a sentence.
+        let words = text.split('`').skip(1).step_by(2);
+        for test in words.filter(|words| words.rsplit_once("::").is_some_and(|(_, name)| name.matches('_').count() > 2)) {
+            let test = test.trim_start_matches("cargo test ");
+            named += 1;
+            if !is_among(&tests, test) {
+                missing.push(format!("{document} names {test}"));
+            }
+        }
+    }
+    assert!(named > 50, "only {named} tests were found to be named");
+    assert!(missing.is_empty(), "documents name tests that are not there:\n  {}", missing.join("\n  "));
+}
+
+/// The cells of each row below a heading, without the lines of the heads.
+fn rows<'t>(text: &'t str, heading: &str) -> Vec<Vec<&'t str>> {
+    let section = text.split_once(heading).expect("the heading").1;
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
+    rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+#[test]
+fn whatever_the_comparison_claims_for_us_names_what_shows_it() {
+    let text = fs::read_to_string(root().join("docs/COMPARISON.md")).expect("the comparison");
+    let mut features = 0;
+    for heading in ["## Getting work in", "## Running it", "## After it fails"] {
+        for row in rows(&text, heading) {
+            features += 1;
+            assert_eq!(row.len(), 11, "{row:?}");
+            assert_eq!(row[1] == "no", row[2].is_empty(), "claimed without proof, or proved without a claim: {row:?}");
+        }
+    }
+    assert!(features >= 55, "only {features} features");
+    let pains = rows(&text, "## Where it hurts elsewhere");
+    assert!(pains.len() >= 20, "only {} pains", pains.len());
+    assert!(pains.iter().all(|pain| pain.len() == 3 && pain[2].contains("::")), "{pains:?}");
+}
+
 #[test]
 fn every_error_of_the_queue_is_explained_and_none_is_made_up() {
     let codes = |text: &str| -> BTreeSet<String> {

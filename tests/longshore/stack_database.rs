@@ -12,7 +12,7 @@ use longshore::{
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::support::{TestDb, database::cluster};
+use crate::support::{TestDb, database::cluster, programs};
 
 fn open_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -36,6 +36,11 @@ where
     sqlx::query_scalar(query).fetch_one(&mut conn).await.expect("a value")
 }
 
+/// A server of the stack's own.
+fn own() -> Place {
+    Place { url: None, programs: programs::postgres() }
+}
+
 /// A database of the shared server with nothing in it, as somebody would name it in DATABASE_URL.
 async fn empty_database(name: &str) -> Place {
     let mut conn = PgConnection::connect(&cluster().url("postgres", "postgres")).await.unwrap();
@@ -48,11 +53,11 @@ async fn empty_database(name: &str) -> Place {
 async fn a_cluster_of_its_own_keeps_its_data_from_one_start_to_the_next() {
     let here = open_folder();
     let folder = state_in(&here);
-    let database = open(&folder, &Place::default()).await.unwrap();
+    let database = open(&folder, &own()).await.unwrap();
     let mut owner = PgConnection::connect(database.owner_url()).await.unwrap();
     sqlx::query("insert into longshore.teams (name) values ('kept')").execute(&mut owner).await.unwrap();
     drop((owner, database));
-    let database = open(&folder, &Place::default()).await.unwrap();
+    let database = open(&folder, &own()).await.unwrap();
     let kept: i64 = one(database.owner_url(), "select count(*) from longshore.teams where name = 'kept'").await;
     assert_eq!(kept, 1);
     let fsync: String = one(database.owner_url(), "show fsync").await;

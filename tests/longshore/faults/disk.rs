@@ -8,7 +8,7 @@ use std::{
 };
 
 use longshore::{
-    dev::postgres::{Cluster, Options},
+    dev::postgres::Options,
     workers::{
         db,
         enqueue::{self, Options as Enqueue},
@@ -16,7 +16,7 @@ use longshore::{
     },
 };
 
-use crate::support::{Fleet, TestDb, kinds::Scripted};
+use crate::support::{Fleet, TestDb, database, kinds::Scripted};
 
 /// A disk of its own in memory. It goes with us, by whatever we end: a shell waits for that on its standard input.
 struct SmallDisk {
@@ -93,7 +93,7 @@ async fn a_full_disk_refuses_work_and_keeps_what_was_accepted() {
     // Little of the log is kept ahead, so that it meets the full disk too.
     let settings = ["max_connections=100", "min_wal_size=32MB", "max_wal_size=48MB", "wal_recycle=off", "wal_init_zero=on"];
     let settings = settings.map(str::to_owned).to_vec();
-    let mut cluster = Cluster::start(Options { folder: folder.clone(), temporary: false, settings }).expect("a cluster");
+    let mut cluster = database::start(Options { folder: folder.clone(), temporary: false, settings });
     let fleet = Fleet::over(TestDb::in_cluster(&cluster, "small").await).await;
     let mut accepted = Vec::new();
     for _ in 0..100 {

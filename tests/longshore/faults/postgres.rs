@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use longshore::{
-    dev::postgres::{Cluster, Options},
+    dev::postgres::Options,
     workers::{enqueue, ids::JobId, job::Limit},
 };
 
-use crate::support::{Fleet, TestDb, kinds::Scripted};
+use crate::support::{Fleet, TestDb, database, kinds::Scripted};
 
 /// So many jobs with an effect each, every fourth of them under a limit.
 async fn effects(fleet: &Fleet, jobs: usize) -> Vec<JobId> {
@@ -24,7 +24,7 @@ async fn effects(fleet: &Fleet, jobs: usize) -> Vec<JobId> {
 async fn a_restart_of_postgres_under_load_loses_nothing_and_repeats_no_effect() {
     let folder = std::env::temp_dir().join(format!("longshore-test-{}-restart", std::process::id()));
     let settings = vec!["max_connections=100".to_owned()];
-    let mut cluster = Cluster::start(Options { folder, temporary: true, settings }).expect("a cluster");
+    let mut cluster = database::start(Options { folder, temporary: true, settings });
     let fleet = Fleet::over(TestDb::in_cluster(&cluster, "restart").await).await;
     let mut jobs = effects(&fleet, 400).await;
     let _workers = [fleet.worker_process(), fleet.worker_process()];

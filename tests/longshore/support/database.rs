@@ -31,9 +31,18 @@ pub fn cluster() -> &'static Cluster {
         let folder = std::env::temp_dir().join(format!("longshore-test-{}", std::process::id()));
         let settings =
             ["fsync=off", "full_page_writes=off", "max_connections=400", "shared_buffers=256MB", "log_min_messages=error"];
-        Cluster::start(Options { folder, temporary: true, settings: settings.map(str::to_owned).to_vec() })
-            .expect("a cluster for the tests")
+        start(Options { folder, temporary: true, settings: settings.map(str::to_owned).to_vec() })
     })
+}
+
+/// Starts a cluster of the programs that LONGSHORE_PG_BIN names, so that the suite runs on another version of Postgres too;
+/// else of the newest installed ones.
+pub fn start(options: Options) -> Cluster {
+    let started = match super::programs::postgres() {
+        Some(programs) => Cluster::start_with(programs, options),
+        None => Cluster::start(options),
+    };
+    started.expect("a cluster for the tests")
 }
 
 /// A database of this test's own, migrated.

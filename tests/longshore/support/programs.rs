@@ -35,3 +35,8 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':').map(|folder| Path::new(folder).join(program)).find(|candidate| candidate.is_file())
 }
+
+/// Where the Postgres programs are that somebody wants the suite to run on.
+pub fn postgres() -> Option<PathBuf> {
+    std::env::var_os("LONGSHORE_PG_BIN").map(PathBuf::from)
+}

@@ -44,7 +44,10 @@ pub async fn execute(kind: &Kind, job: Claimed, services: Arc<Services>, switch:
     let (attempt, max_attempts) = (job.claim.attempt, job.claim.max_attempts);
     let unit = services.random.unit();
     let ctx = Ctx::new(job.claim, services, switch.token().clone());
-    let outcome = run(kind, job.version, job.payload, ctx, switch).await;
+    // Around all of it: a handler that is dropped because its time is up may panic then.
+    let work = AssertUnwindSafe(run(kind, job.version, job.payload, ctx, switch)).catch_unwind();
+    let outcome =
+        work.await.unwrap_or_else(|panic| Err(Stop::retry(anyhow::anyhow!("the handler panicked: {}", panic_text(&*panic)))));
     settle(outcome, switch.cause(), attempt, max_attempts, &kind.retry, unit)
 }
 
@@ -54,9 +57,7 @@ async fn run(kind: &Kind, version: i16, payload: Box<RawValue>, ctx: Ctx, switch
         let reason = format!("payload version {version} is newer than this build's {}", kind.version);
         return Err(Stop::snooze(Duration::from_secs(30), reason));
     }
-    let work = AssertUnwindSafe(kind.run(version, payload, ctx)).catch_unwind().map(|ended| {
-        ended.unwrap_or_else(|panic| Err(Stop::retry(anyhow::anyhow!("the handler panicked: {}", panic_text(&panic)))))
-    });
+    let work = kind.run(version, payload, ctx);
     tokio::pin!(work);
     tokio::select! {
         // The work first: most of it ends without any of the others being asked.

@@ -102,9 +102,15 @@ impl<'writer> FormatFields<'writer> for SpanFields {
         // Recorded later than at the start: rare, and put in before the brace that ends the object.
         let mut more = FormattedFields::<Self>::new(String::new());
         self.format_fields(more.as_writer(), fields)?;
-        current.fields.pop();
-        current.fields.push_str(if current.fields.len() > 1 { "," } else { "{" });
-        current.fields.push_str(&more.fields[1..]);
+        match (current.fields.as_str(), more.fields.as_str()) {
+            (_, "{}") => {}
+            ("{}", _) => current.fields = more.fields,
+            _ => {
+                current.fields.pop();
+                current.fields.push(',');
+                current.fields.push_str(&more.fields[1..]);
+            }
+        }
         Ok(())
     }
 }
@@ -278,15 +284,16 @@ mod tests {
         let lines = logged(|| {
             let span =
                 tracing::info_span!("job", text = hard, n = -3, ok = true, ratio = f64::NAN, later = tracing::field::Empty);
-            let _empty = tracing::info_span!("empty", later = tracing::field::Empty).entered();
+            let empty = tracing::info_span!("empty", alone = tracing::field::Empty, never = tracing::field::Empty).entered();
+            empty.record("alone", 1);
             let span = span.entered();
             span.record("later", hard);
             tracing::info!("said");
         });
         let line = &lines[0];
         assert_eq!(
-            [&line["text"], &line["later"], &line["n"], &line["ok"], &line["ratio"]],
-            [&Value::from(hard), &Value::from(hard), &Value::from(-3), &Value::from(true), &Value::Null]
+            [&line["text"], &line["later"], &line["alone"], &line["n"], &line["ok"], &line["ratio"]],
+            [&Value::from(hard), &Value::from(hard), &Value::from(1), &Value::from(-3), &Value::from(true), &Value::Null]
         );
     }
 

@@ -76,6 +76,38 @@ impl Job for Note {
     }
 }
 
+/// Panics when it is dropped unfinished, as a lock or a buffer may.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PanicsWhenDropped {}
+
+impl Job for PanicsWhenDropped {
+    const KIND: &'static str = "panics_when_dropped";
+    const QUEUE: &'static str = "scripts";
+    const TIMEOUT: std::time::Duration = std::time::Duration::from_millis(10);
+
+    async fn run(&self, _: &Ctx) -> Outcome {
+        struct Held;
+        impl Drop for Held {
+            fn drop(&mut self) {
+                panic!("dropped with work to do");
+            }
+        }
+        let _held = Held;
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_when_its_time_is_up_is_tried_again_as_any_that_panics() {
+    let fleet = Fleet::new().await;
+    let steps = Stepper::new(&fleet.db, kinds::registry().add::<PanicsWhenDropped>(), services(&fleet.db)).await;
+    steps.enqueue(fleet.team, &PanicsWhenDropped {}).await;
+    let job = steps.claim("scripts", 1).await.remove(0);
+    let Verdict::Retry { error, .. } = steps.run(job).await else { panic!("another verdict") };
+    assert!(error.contains("dropped with work to do"), "{error}");
+}
+
 #[tokio::test]
 async fn the_same_key_for_other_work_is_refused_and_names_the_first() {
     let fleet = Fleet::new().await;

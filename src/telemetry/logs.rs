@@ -282,11 +282,11 @@ mod tests {
     fn what_a_span_says_is_written_as_it_is() {
         let hard = "a \"quote\", a \\ and a line\nend";
         let lines = logged(|| {
-            let span =
-                tracing::info_span!("job", text = hard, n = -3, ok = true, ratio = f64::NAN, later = tracing::field::Empty);
             let empty = tracing::info_span!("empty", alone = tracing::field::Empty, never = tracing::field::Empty).entered();
             empty.record("alone", 1);
-            let span = span.entered();
+            let span =
+                tracing::info_span!("job", text = hard, n = -3, ok = true, ratio = f64::NAN, later = tracing::field::Empty)
+                    .entered();
             span.record("later", hard);
             tracing::info!("said");
         });

@@ -114,7 +114,7 @@ impl Database {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pools {
-    /// Claims and finishes.
+    /// The engine, beside the connections that are one task's alone.
     pub engine: u32,
     /// The handlers of a worker.
     pub handlers: u32,

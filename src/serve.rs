@@ -60,7 +60,7 @@ struct Role {
 pub async fn api(config: Config) -> anyhow::Result<()> {
     let role = Role::start("api", config)?;
     let pool = role.pool(role.config.database.pools.api, role.config.database.statement_timeout)?;
-    role.enter_house(&pool).await?;
+    role.enter_house(&pool, 0).await?;
     let bind = role.config.api.bind;
     let listener = TcpListener::bind(bind).await.with_context(|| format!("can't listen on api.bind = {bind}"))?;
     let address = listener.local_addr()?;
@@ -101,7 +101,8 @@ pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uu
     let database = &role.config.database;
     let engine = role.pool(database.pools.engine, database.statement_timeout)?;
     let handlers = role.pool(database.pools.handlers, database.handler_statement_timeout)?;
-    role.enter_house(&engine).await?;
+    // A claimer for each queue, records, the heartbeat, the bell.
+    role.enter_house(&engine, u32::try_from(queues.len())? + 3).await?;
     let services = Arc::new(role.services(handlers.clone())?);
     telemetry::start_at_zero(&role.registry, queues.iter().map(String::as_str));
 
@@ -176,7 +177,7 @@ pub async fn worker(mut config: Config, queues: Vec<String>, suspects: Option<Uu
 pub async fn scheduler(config: Config) -> anyhow::Result<()> {
     let role = Role::start("scheduler", config)?;
     let pool = role.pool(role.config.database.pools.engine, role.config.database.statement_timeout)?;
-    role.enter_house(&pool).await?;
+    role.enter_house(&pool, 0).await?;
     let stop = role.shutdown.stop().clone();
     let tick = role.config.scheduler.tick;
     let pulse = Pulse::new(tick * 10 + Duration::from_secs(30));
@@ -264,8 +265,9 @@ impl Role {
         Ok(db::guarded_pool(self.connect_options(statement_timeout)?, size))
     }
 
-    /// Makes sure that the database is there, is as new as this build, and has room for this process; announces the kinds.
-    async fn enter_house(&self, pool: &PgPool) -> anyhow::Result<()> {
+    /// Makes sure that the database is there, is as new as this build, and has room for this process, with
+    /// the `dedicated` connections of single tasks; announces the kinds.
+    async fn enter_house(&self, pool: &PgPool, dedicated: u32) -> anyhow::Result<()> {
         let (mut conn, options) = self.reach().await?;
         let mut tx = db::begin_on(&mut conn, &options).await?;
         match migrate::standing(&mut tx).await? {
@@ -276,7 +278,7 @@ impl Role {
         let wanted = self.config.database.pools;
         let (wanted, allowed) = (
             match self.name {
-                "worker" => wanted.engine + wanted.handlers + 2,
+                "worker" => wanted.engine + wanted.handlers + dedicated,
                 "api" => wanted.api,
                 _ => wanted.engine,
             },

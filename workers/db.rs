@@ -11,7 +11,8 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use sqlx::{
@@ -27,6 +28,8 @@ pub type Tx = Transaction<'static, Postgres>;
 
 /// How the name of a connection ends that leads through a pooler: for us, and for whoever reads pg_stat_activity.
 const THROUGH_A_POOLER: &str = " (pooler)";
+/// How long a connection is used: what a session remembers of its plans and tables only grows.
+const LIFETIME: Duration = Duration::from_secs(1800);
 /// One message, so that both happen on the same connection.
 const BEGIN_BEHIND_A_POOLER: &str = "begin; deallocate all";
 
@@ -68,46 +71,97 @@ pub async fn begin_on<'c>(
 /// Each commits by itself, but where a pooler stands between: there they are one transaction, over with [`Work::done`].
 /// Without that, what they wrote is lost.
 #[must_use = "what it wrote may be lost without `done`"]
-pub struct Work(Held);
+pub struct Work<'d>(Held<'d>);
 
-enum Held {
+enum Held<'d> {
     Connection(PoolConnection<Postgres>),
     Transaction(Tx),
+    Dedicated { home: &'d mut Dedicated, conn: PgConnection },
 }
 
 /// Takes a connection for statements of which each stands for itself.
-pub async fn work(pool: &PgPool) -> Result<Work, sqlx::Error> {
+pub async fn work(pool: &PgPool) -> Result<Work<'static>, sqlx::Error> {
     let pooled = leads_through_a_pooler(&pool.connect_options());
     Ok(Work(if pooled { Held::Transaction(begin(pool).await?) } else { Held::Connection(pool.acquire().await?) }))
 }
 
-impl Work {
+impl Work<'_> {
     /// What they wrote stands when this returns.
     pub async fn done(self) -> Result<(), sqlx::Error> {
         match self.0 {
             Held::Connection(_) => Ok(()),
             Held::Transaction(tx) => tx.commit().await,
+            Held::Dedicated { home, mut conn } => {
+                if home.pooled {
+                    conn.execute("commit").await?;
+                }
+                home.conn = Some(conn);
+                Ok(())
+            }
         }
     }
 }
 
-impl Deref for Work {
+impl Deref for Work<'_> {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
         match &self.0 {
             Held::Connection(conn) => conn,
             Held::Transaction(tx) => tx,
+            Held::Dedicated { conn, .. } => conn,
         }
     }
 }
 
-impl DerefMut for Work {
+impl DerefMut for Work<'_> {
     fn deref_mut(&mut self) -> &mut PgConnection {
         match &mut self.0 {
             Held::Connection(conn) => conn,
             Held::Transaction(tx) => tx,
+            Held::Dedicated { conn, .. } => conn,
         }
+    }
+}
+
+/// A connection that is one task's alone: for what is asked so often that a pool's question before each use, and the one
+/// after, would cost as much as the work.
+///
+/// It is made when it is needed. Work that fails, or that is dropped before it is [done](Work::done), takes the connection
+/// along, with whatever was open on it.
+#[derive(Debug)]
+pub struct Dedicated {
+    options: Arc<PgConnectOptions>,
+    patience: Duration,
+    pooled: bool,
+    conn: Option<PgConnection>,
+    made: Instant,
+}
+
+impl Dedicated {
+    /// Connects as the pool does, and waits for that as long as the pool's callers wait.
+    pub fn like(pool: &PgPool) -> Self {
+        let options = pool.connect_options();
+        let (patience, pooled) = (pool.options().get_acquire_timeout(), leads_through_a_pooler(&options));
+        Self { options, patience, pooled, conn: None, made: Instant::now() }
+    }
+
+    /// Takes the connection for statements of which each stands for itself.
+    pub async fn work(&mut self) -> Result<Work<'_>, sqlx::Error> {
+        let mut conn = match self.conn.take() {
+            Some(conn) if self.made.elapsed() < LIFETIME => conn,
+            old => {
+                drop(old);
+                let conn = PgConnection::connect_with(&self.options);
+                let conn = tokio::time::timeout(self.patience, conn).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+                self.made = Instant::now();
+                conn
+            }
+        };
+        if self.pooled {
+            conn.execute(BEGIN_BEHIND_A_POOLER).await?;
+        }
+        Ok(Work(Held::Dedicated { home: self, conn }))
     }
 }
 
@@ -144,7 +198,7 @@ pub fn guarded_pool(options: PgConnectOptions, size: PoolSize) -> PgPool {
         .max_connections(size.connections)
         .acquire_timeout(size.acquire_timeout)
         .idle_timeout(Duration::from_secs(300))
-        .max_lifetime(Duration::from_secs(1800))
+        .max_lifetime(LIFETIME)
         .test_before_acquire(false)
         .before_acquire(|conn, _| Box::pin(async move { conn.fetch_one(include_str!("db/clean.sql")).await?.try_get(0) }))
         .connect_lazy_with(options)

@@ -26,15 +26,38 @@ set jit = off as $$
 #variable_conflict use_column
 declare
   nobody constant uuid := '00000000-0000-0000-0000-000000000000';
+  quantum constant integer := greatest(1, least(slots, 25));
+  most constant integer := slots / quantum + 1;
+  any_mark constant boolean := cardinality(mark_teams) > 0;
   q smallint;
+  alive boolean;
+  any_pause boolean;
+  any_set boolean;
+  any_ready boolean;
+  any_cancel boolean;
+  durability text;
+  again boolean;
+  lane_team uuid := after;
+  lane_kind text;
+  low_priority smallint;
+  low_job bigint;
+  mark record;
+  next record;
+  upto uuid;
+  had uuid;
+  teams integer := 0;
+  hops integer := 0;
+  -- Arrays begin as null, which is cheaper than empty.
   lane_teams uuid[];
   lane_kinds text[];
   lane_heads smallint[];
   lane_sizes integer[];
   lane_priorities smallint[];
   lane_jobs bigint[];
-  most integer;
-  lane record;
+  ceilings smallint[] := '{9}';
+  lane_size integer;
+  ceiling smallint;
+  alone boolean;
   at tid;
   size integer;
   key text;
@@ -44,64 +67,141 @@ declare
   sizes integer[];
   keyed boolean;
   whole integer;
-  quantum integer;
   room integer := slots;
   turn uuid;
   free integer := 0;
   take integer;
-  any_set boolean;
-  again boolean;
-  alone boolean;
-  any_cancel boolean;
-  rows_at tid[] := '{}';
-  takes integer[] := '{}';
-  blocked_at tid[] := '{}';
-  keys_taken text[] := '{}';
-  key_takes integer[] := '{}';
-  keys_full text[] := '{}';
+  rows_at tid[];
+  takes integer[];
+  blocked_at tid[];
+  keys_taken text[];
+  key_takes integer[];
+  keys_full text[];
 begin
-  perform set_config('synchronous_commit', 'off', true);
-  select id into q from queue.queues where name = queue_name;
+  -- Few questions: each further statement costs as much as a job.
+  select x.id, x.alive, any_mark or exists (select from queue.ready r where r.queue_id = x.id) into q, alive, any_ready
+  from (
+    select u.id, exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) as alive
+    from queue.queues u where u.name = queue_name
+  ) x;
   if not found or slots < 1 then return; end if;
-  if not exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) then
+  if not alive then
     raise exception 'process % is not alive in the fleet', boot using errcode = 'LS011', hint = 'Stop its handlers and enter under a new boot id.';
   end if;
-  if exists (select from queue.pauses) then
+  -- After a failover the old server answers on, and never has anything new: its connections must not stay.
+  if current_setting('transaction_read_only') = 'on' then
+    raise exception 'this server only reads' using errcode = '25006', hint = 'Connect anew, to the server that writes.';
+  end if;
+  if not any_ready then return; end if;
+  durability := set_config('synchronous_commit', 'off', true);
+  select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels)
+  into any_pause, any_set, any_cancel;
+  if any_pause then
     if exists (select from queue.pauses p where p.team_id = nobody and p.queue_id in (0, q) and p.kind = '') then return; end if;
     kinds := array(select k from unnest(kinds) k
       where not exists (select from queue.pauses p where p.team_id = nobody and p.queue_id in (0, q) and p.kind = k));
   end if;
-  quantum := greatest(1, least(slots, 25));
-  most := slots / quantum + 1;
-  any_set := exists (select from queue.lanes l where l.queue_id = q);
   -- A turn that the slots cut short goes on.
   again := any_set and streak > 0 and streak < quantum * queue.lane_weight(after, q);
+  if again then lane_kind := ''; else had := after; end if;
 
-  -- Lanes with ready work: from behind `after`, then from the start; so many that their turns fill the slots.
-  select h.teams, h.lanes, h.heads, h.sizes, h.low_priorities, h.low_jobs
-  into lane_teams, lane_kinds, lane_heads, lane_sizes, lane_priorities, lane_jobs
-  from queue.lanes_after(q, after, most, kinds, null, again, mark_teams, mark_kinds, mark_priorities, mark_jobs) h;
-  if cardinality(lane_teams) < most and after > nobody then
-    select lane_teams || h.teams, lane_kinds || h.lanes, lane_heads || h.heads, lane_sizes || h.sizes,
-      lane_priorities || h.low_priorities, lane_jobs || h.low_jobs
-    into lane_teams, lane_kinds, lane_heads, lane_sizes, lane_priorities, lane_jobs
-    from queue.lanes_after(q, nobody, most, kinds, after, again, mark_teams, mark_kinds, mark_priorities, mark_jobs) h;
-  end if;
-  if cardinality(lane_teams) = 0 then return; end if;
-  alone := lane_teams[1] = lane_teams[cardinality(lane_teams)];
-
-  for lane in
-    select t.team, t.kind, t.size, t.low_priority, t.low_job,
-      -- Where a team has several kinds ready, none goes beyond the most urgent of the others.
-      coalesce((select min(o.head) from unnest(lane_teams, lane_kinds, lane_heads) o(team, kind, head)
-                where o.team = t.team and o.kind <> t.kind), 9) as ceiling
-    from unnest(lane_teams, lane_kinds, lane_heads, lane_sizes, lane_priorities, lane_jobs) with ordinality
-      t(team, kind, head, size, low_priority, low_job, hop)
-    order by min(t.hop) over (partition by t.team), t.head, t.hop
+  -- Lanes with ready work: from behind `after`, then from the start, so many that their turns fill the slots. One index
+  -- descent a lane. With `again` it begins at that team itself. A lane with a mark is looked at from there on, and what lies
+  -- between two such lanes by its own range, so that neither walks over what was there before the mark.
   loop
+    hops := hops + 1;
+    low_priority := 0;
+    low_job := 0;
+    if any_mark then
+      select m.t as team, m.k as kind, m.p as priority, m.j as job into mark
+      from unnest(mark_teams, mark_kinds, mark_priorities, mark_jobs) m(t, k, p, j)
+      where case when lane_kind is null then m.t > lane_team else (m.t, m.k) > (lane_team, lane_kind) end
+      order by m.t, m.k limit 1;
+    end if;
+    if any_mark and found then
+      if lane_kind is null then
+        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+        where r.queue_id = q and r.team_id > lane_team and (r.team_id, r.kind) < (mark.team, mark.kind)
+        order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+      else
+        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+        where r.queue_id = q and (r.team_id, r.kind) > (lane_team, lane_kind) and (r.team_id, r.kind) < (mark.team, mark.kind)
+        order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+      end if;
+      if not found then
+        low_priority := mark.priority;
+        low_job := mark.job;
+        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+        where r.queue_id = q and r.team_id = mark.team and r.kind = mark.kind and (r.priority, r.first_job) >= (low_priority, low_job)
+        order by r.priority, r.first_job limit 1;
+        if not found and hops < 1000 then
+          lane_team := mark.team;
+          lane_kind := mark.kind;
+          continue;
+        end if;
+      end if;
+    elsif lane_kind is null then
+      select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+      where r.queue_id = q and r.team_id > lane_team
+      order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+    else
+      select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
+      where r.queue_id = q and (r.team_id, r.kind) > (lane_team, lane_kind)
+      order by r.team_id, r.kind, r.priority, r.first_job limit 1;
+    end if;
+    if not found or hops >= 1000 or next.team > upto or (again and next.team = upto) then
+      exit when upto is not null or after = nobody or teams >= most;
+      upto := after;
+      lane_team := nobody;
+      lane_kind := case when again then '' end;
+      had := null;
+      hops := 0;
+      continue;
+    end if;
+    lane_team := next.team;
+    lane_kind := next.kind;
+    continue when lane_kind <> all (kinds);
+    continue when any_pause and exists (
+      select from queue.pauses p where p.team_id = lane_team and p.queue_id in (0, q) and p.kind in ('', lane_kind));
+    if lane_team is distinct from had then
+      teams := teams + 1;
+      exit when teams > most;
+      had := lane_team;
+    end if;
+    lane_teams := lane_teams || lane_team;
+    lane_kinds := lane_kinds || lane_kind;
+    lane_heads := lane_heads || next.priority;
+    lane_sizes := lane_sizes || next.size;
+    lane_priorities := lane_priorities || low_priority;
+    lane_jobs := lane_jobs || low_job;
+  end loop;
+  if lane_teams is null then return; end if;
+  alone := lane_teams[1] = lane_teams[cardinality(lane_teams)];
+  if cardinality(lane_teams) > 1 then
+    -- Team by team, in a team by urgency. Where it has several kinds ready, none goes beyond the most urgent of the others.
+    select array_agg(t.team order by t.turn, t.head, t.hop), array_agg(t.kind order by t.turn, t.head, t.hop),
+      array_agg(t.size order by t.turn, t.head, t.hop), array_agg(t.low_priority order by t.turn, t.head, t.hop),
+      array_agg(t.low_job order by t.turn, t.head, t.hop), array_agg(t.ceiling order by t.turn, t.head, t.hop)
+    into lane_teams, lane_kinds, lane_sizes, lane_priorities, lane_jobs, ceilings
+    from (
+      select l.*, min(l.hop) over (partition by l.team) as turn,
+        coalesce((select min(o.head) from unnest(lane_teams, lane_kinds, lane_heads) o(team, kind, head)
+                  where o.team = l.team and o.kind <> l.kind), 9) as ceiling
+      from unnest(lane_teams, lane_kinds, lane_heads, lane_sizes, lane_priorities, lane_jobs) with ordinality
+        l(team, kind, head, size, low_priority, low_job, hop)
+    ) t;
+  end if;
+
+  for i in 1 .. cardinality(lane_teams) loop
     exit when room < 1;
-    if lane.team is distinct from turn then
-      turn := lane.team;
+    lane_team := lane_teams[i];
+    lane_kind := lane_kinds[i];
+    lane_size := lane_sizes[i];
+    ceiling := ceilings[i];
+    low_priority := lane_priorities[i];
+    low_job := lane_jobs[i];
+    if lane_team is distinct from turn then
+      turn := lane_team;
       free := greatest(quantum, ceil(slots::numeric / cardinality(lane_teams))::integer);
       if any_set then
         free := queue.lane_turn(turn, q, case when alone then slots
@@ -115,9 +215,9 @@ begin
     from (
       select r.ctid as at, cardinality(r.jobs) as size, r.limit_key is not null as keyed
       from queue.ready r
-      where r.queue_id = q and r.team_id = lane.team and r.kind = lane.kind and r.priority <= lane.ceiling
-        and (r.priority, r.first_job) >= (lane.low_priority, lane.low_job)
-      order by r.priority, r.first_job limit (free + lane.size - 1) / lane.size
+      where r.queue_id = q and r.team_id = lane_team and r.kind = lane_kind and r.priority <= ceiling
+        and (r.priority, r.first_job) >= (low_priority, low_job)
+      order by r.priority, r.first_job limit (free + lane_size - 1) / lane_size
       for update skip locked
     ) x;
     continue when ats is null;
@@ -129,12 +229,12 @@ begin
       continue;
     end if;
     if not keyed then
-      for i in 1 .. cardinality(ats) loop
-        size := sizes[i];
+      for j in 1 .. cardinality(ats) loop
+        size := sizes[j];
         -- Not for the last few slots is a chunk split: what is left of it has to be written anew.
         exit when free < 1 or size > room and free = room and room <= slots / 2;
         take := least(size, free);
-        rows_at := rows_at || ats[i];
+        rows_at := rows_at || ats[j];
         takes := takes || take;
         free := free - take;
         room := room - take;
@@ -145,30 +245,30 @@ begin
     open pick no scroll for
       select r.ctid, cardinality(r.jobs), r.limit_key, r.limit_to
       from queue.ready r
-      where r.queue_id = q and r.team_id = lane.team and r.kind = lane.kind and r.priority <= lane.ceiling
-        and (r.priority, r.first_job) >= (lane.low_priority, lane.low_job)
+      where r.queue_id = q and r.team_id = lane_team and r.kind = lane_kind and r.priority <= ceiling
+        and (r.priority, r.first_job) >= (low_priority, low_job)
       order by r.priority, r.first_job limit free + 1000 -- rows that are moved aside come on top
       for update skip locked;
     loop
       fetch pick into at, size, key, key_most;
       exit when not found;
       take := least(size, free);
-      if lane.team || key = any (keys_full) then
+      if lane_team || key = any (keys_full) then
         take := 0;
         blocked_at := blocked_at || at;
       elsif key is not null then
-        continue when not pg_try_advisory_xact_lock(queue.limit_lock(lane.team, key));
-        take := greatest(0, least(take, queue.key_limit(lane.team, key, key_most) - queue.running_with_key(lane.team, key)
-          - (select coalesce(sum(t), 0) from unnest(keys_taken, key_takes) x(k, t) where x.k = lane.team || key)));
+        continue when not pg_try_advisory_xact_lock(queue.limit_lock(lane_team, key));
+        take := greatest(0, least(take, queue.key_limit(lane_team, key, key_most) - queue.running_with_key(lane_team, key)
+          - (select coalesce(sum(t), 0) from unnest(keys_taken, key_takes) x(k, t) where x.k = lane_team || key)));
         if take < least(size, free) then
           blocked_at := blocked_at || at;
-          keys_full := keys_full || (lane.team || key);
+          keys_full := keys_full || (lane_team || key);
         end if;
       end if;
       rows_at := rows_at || at;
       takes := takes || take;
       if key is not null then
-        keys_taken := keys_taken || (lane.team || key);
+        keys_taken := keys_taken || (lane_team || key);
         key_takes := key_takes || take;
       end if;
       free := free - take;
@@ -177,13 +277,12 @@ begin
     end loop;
     close pick;
   end loop;
-  if cardinality(rows_at) = 0 then return; end if;
+  if rows_at is null then return; end if;
 
-  any_cancel := exists (select from queue.cancels);
   return query
   with gone as (
     delete from queue.ready r using unnest(rows_at, takes) p(at, take) where r.ctid = p.at
-    returning r.*, p.take, p.at = any (blocked_at) as blocked
+    returning r.*, p.take, coalesce(p.at = any (blocked_at), false) as blocked
   ), tail as (
     insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, attempt, special, limit_key, limit_to, ready_at)
     select q, g.team_id, g.kind, g.priority, g.jobs[g.take + 1], g.jobs[g.take + 1:], g.keep, g.attempt, g.special, g.limit_key, g.limit_to, g.ready_at
@@ -229,96 +328,6 @@ begin
     ) j
   ) w
   order by array_position(lane_teams, l.team_id), l.priority, l.open[1];
-end $$;
-
--- Lanes of known kinds behind a team (and up to `upto`, where one is given) that have ready work, with the priority of
--- each lane's first job and the length of its row: one index descent a lane. At most `most` teams, none of them paused. With
--- `again` it begins at the team itself, and ends before `upto`. A lane with a mark is looked at from there on, and what lies
--- between two such lanes by its own range, so that neither walks over what was there before the mark.
-create or replace function queue.lanes_after(q smallint, after uuid, most integer, kinds text[], upto uuid, again boolean,
-  mark_teams uuid[], mark_kinds text[], mark_priorities smallint[], mark_jobs bigint[],
-  out teams uuid[], out lanes text[], out heads smallint[], out sizes integer[], out low_priorities smallint[], out low_jobs bigint[])
-language plpgsql stable set search_path = pg_catalog, pg_temp
-set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
-declare
-  team uuid := after;
-  lane text := case when again then '' end;
-  had uuid := case when not again then after end;
-  n integer := 0;
-  hops integer := 0;
-  any_pause constant boolean := exists (select from queue.pauses p where p.team_id <> '00000000-0000-0000-0000-000000000000');
-  any_mark constant boolean := cardinality(mark_teams) > 0;
-  mark record;
-  next record;
-  low_priority smallint;
-  low_job bigint;
-begin
-  teams := '{}';
-  lanes := '{}';
-  heads := '{}';
-  sizes := '{}';
-  low_priorities := '{}';
-  low_jobs := '{}';
-  while n <= most and hops < 1000 loop
-    hops := hops + 1;
-    low_priority := 0;
-    low_job := 0;
-    if any_mark then
-      select m.t as team, m.k as kind, m.p as priority, m.j as job into mark
-      from unnest(mark_teams, mark_kinds, mark_priorities, mark_jobs) m(t, k, p, j)
-      where case when lane is null then m.t > team else (m.t, m.k) > (team, lane) end
-      order by m.t, m.k limit 1;
-    end if;
-    if any_mark and found then
-      if lane is null then
-        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
-        where r.queue_id = q and r.team_id > team and (r.team_id, r.kind) < (mark.team, mark.kind)
-        order by r.team_id, r.kind, r.priority, r.first_job limit 1;
-      else
-        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
-        where r.queue_id = q and (r.team_id, r.kind) > (team, lane) and (r.team_id, r.kind) < (mark.team, mark.kind)
-        order by r.team_id, r.kind, r.priority, r.first_job limit 1;
-      end if;
-      if not found then
-        low_priority := mark.priority;
-        low_job := mark.job;
-        team := mark.team;
-        lane := mark.kind;
-        exit when team > upto or (again and team = upto);
-        select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
-        where r.queue_id = q and r.team_id = team and r.kind = lane and (r.priority, r.first_job) >= (low_priority, low_job)
-        order by r.priority, r.first_job limit 1;
-        continue when not found;
-      end if;
-    elsif lane is null then
-      select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
-      where r.queue_id = q and r.team_id > team
-      order by r.team_id, r.kind, r.priority, r.first_job limit 1;
-      exit when not found;
-    else
-      select r.team_id as team, r.kind, r.priority, cardinality(r.jobs) as size into next from queue.ready r
-      where r.queue_id = q and (r.team_id, r.kind) > (team, lane)
-      order by r.team_id, r.kind, r.priority, r.first_job limit 1;
-      exit when not found;
-    end if;
-    team := next.team;
-    lane := next.kind;
-    exit when team > upto or (again and team = upto);
-    continue when lane <> all (kinds);
-    continue when any_pause and exists (
-      select from queue.pauses p where p.team_id = team and p.queue_id in (0, q) and p.kind in ('', lane));
-    if team is distinct from had then
-      n := n + 1;
-      exit when n > most;
-      had := team;
-    end if;
-    teams := teams || team;
-    lanes := lanes || lane;
-    heads := heads || next.priority;
-    sizes := sizes || next.size;
-    low_priorities := low_priorities || low_priority;
-    low_jobs := low_jobs || low_job;
-  end loop;
 end $$;
 
 -- queue.claim_leases with a row a job, as builds before the first release read it.

@@ -183,17 +183,19 @@ begin
   ) x where x.id is not null;
 end $$;
 
--- Finishes leases whose jobs are all done and have no output: `counts` tells how many the caller has of each, and a lease that
--- has another number open, or on which more depends, is left for queue.finish. Returns the fences of those it ended.
-create or replace function queue.finish_leases(boot uuid, fences bigint[], counts integer[]) returns setof bigint
+-- Finishes leases whose jobs are all done and have no output. `counts` tells how many jobs the caller has of each, and `jobs`
+-- names one of them: a lease that has another number open, or not that one, or on which more depends, is left for queue.finish.
+-- Both, because a caller whose answer was lost tells of jobs that are no longer open, and those that still are may be as many.
+-- Returns the fences of those it ended.
+create or replace function queue.finish_leases(boot uuid, fences bigint[], counts integer[], jobs bigint[]) returns setof bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 set enable_seqscan = off set plan_cache_mode = force_generic_plan set jit = off as $$
 begin
   return query
   with held as (
     -- In this order everywhere, so that nobody who finishes waits for somebody who finishes.
-    select l.fence, l.team_id from unnest(fences, counts) u(fence, n) join queue.leases l on l.fence = u.fence
-    where l.boot_id = boot and cardinality(l.open) = u.n and not l.special
+    select l.fence, l.team_id from unnest(fences, counts, jobs) u(fence, n, job) join queue.leases l on l.fence = u.fence
+    where l.boot_id = boot and cardinality(l.open) = u.n and u.job = any (l.open) and not l.special
     order by l.fence for no key update of l
   ), gone as (
     delete from queue.leases l using held h where l.fence = h.fence and l.team_id = h.team_id
@@ -204,7 +206,7 @@ begin
   )
   select g.fence from gone g;
 end $$;
-grant execute on function queue.finish_leases(uuid, bigint[], integer[]) to longshore_worker;
+grant execute on function queue.finish_leases(uuid, bigint[], integer[], bigint[]) to longshore_worker;
 
 -- Settles jobs, each by its own verdict: the general form of finish. Arrays run in parallel.
 -- Returns the ids accepted; the rest were fenced.

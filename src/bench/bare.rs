@@ -23,7 +23,7 @@ use super::{
 use crate::{
     queue::execute::Claimed,
     store::{
-        jobs::{self, Hop},
+        jobs::{self, Holding, Hop},
         processes::{self, Process},
     },
 };
@@ -110,7 +110,7 @@ impl Hand {
     /// One claim and its finish. Answers how many jobs it was.
     async fn turn(&mut self, done: &AtomicU64) -> Result<usize, sqlx::Error> {
         let leases = self.claim().await?;
-        let claimed = leases.iter().map(|(_, jobs)| jobs).sum();
+        let claimed = leases.iter().map(|(_, lease)| lease.jobs).sum();
         if !leases.is_empty() {
             let ended = jobs::finish_leases(&mut self.conn, self.boot, &leases).await?;
             if ended.len() == leases.len() {
@@ -120,13 +120,16 @@ impl Hand {
         Ok(claimed)
     }
 
-    /// The leases it got, each with the number of its jobs.
-    async fn claim(&mut self) -> Result<Vec<(i64, usize)>, sqlx::Error> {
+    /// The leases it got, each with what it has.
+    async fn claim(&mut self) -> Result<Vec<(i64, Holding)>, sqlx::Error> {
         let slots = SLOTS.cast_signed();
         let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.hop, &kind::names(), &[]).await?.jobs;
         self.hop = if claimed.is_empty() { Hop::default() } else { self.hop.past(&claimed) };
         let same = |a: &Claimed, b: &Claimed| a.claim.lease.fence == b.claim.lease.fence;
-        Ok(claimed.chunk_by(same).map(|lease| (lease[0].claim.lease.fence, lease.len())).collect())
+        Ok(claimed
+            .chunk_by(same)
+            .map(|lease| (lease[0].claim.lease.fence, Holding { jobs: lease.len(), one: lease[0].claim.job }))
+            .collect())
     }
 }
 
@@ -144,6 +147,6 @@ impl Claimer {
         let leases = self.0.claim().await?;
         let at = clock();
         jobs::finish_leases(&mut self.0.conn, self.0.boot, &leases).await?;
-        Ok((leases.iter().map(|(_, jobs)| jobs).sum(), at))
+        Ok((leases.iter().map(|(_, lease)| lease.jobs).sum(), at))
     }
 }

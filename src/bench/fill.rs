@@ -28,7 +28,7 @@ pub async fn bulk(conn: &mut PgConnection, team: TeamId, n: u64, payload: usize)
 
 /// Enqueues one job with a statement and a transaction of its own; answers its id.
 pub async fn single(conn: &mut PgConnection, team: TeamId, payload: &serde_json::Value) -> Result<i64, sqlx::Error> {
-    let enqueue = sqlx::query_scalar("select job_id from queue.enqueue($1, 'bench_noop', $2)");
+    let enqueue = sqlx::query_scalar("select (queue.enqueue($1, 'bench_noop', $2)).job_id");
     enqueue.bind(team.0).bind(payload).fetch_one(conn).await
 }
 

@@ -16,7 +16,7 @@ use super::{
     report::{Line, rounded},
     scaled,
 };
-use crate::store::jobs::{self, Hop};
+use crate::store::jobs::{self, Holding, Hop};
 
 /// Which lanes, and how full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ async fn claims(db: &mut Database, sizes: &Sizes) -> anyhow::Result<Claims> {
     let Hand { mut conn, boot, mut hop } = Hand::enter(db).await?;
     let (slots, kinds, share) = (sizes.slots(), kind::names(), (sizes.slots() / 16).max(1));
     let mut claims = Claims { waits: Vec::new(), seconds: 0.0, jobs: 0, empty: 0, most_of_a_lane: 0 };
-    let mut held: VecDeque<(i64, usize)> = VecDeque::new();
+    let mut held: VecDeque<(i64, Holding)> = VecDeque::new();
     // The first ones fill the slots, and find plans cold.
     let warm = 50;
     for turn in 0..warm + sizes.samples {
@@ -100,11 +100,11 @@ async fn claims(db: &mut Database, sizes: &Sizes) -> anyhow::Result<Claims> {
         while freed < share
             && let Some(lease) = held.pop_front()
         {
-            freed += lease.1;
+            freed += lease.1.jobs;
             over.push(lease);
         }
         finish(&mut conn, boot, &over).await?;
-        let running: usize = held.iter().map(|(_, jobs)| jobs).sum();
+        let running: usize = held.iter().map(|(_, lease)| lease.jobs).sum();
         let free = i32::try_from(slots.saturating_sub(running))?;
         let asked = Instant::now();
         let claimed = jobs::claim(&mut conn, boot, QUEUE, free, hop, &kinds, &[]).await?.jobs;
@@ -118,7 +118,7 @@ async fn claims(db: &mut Database, sizes: &Sizes) -> anyhow::Result<Claims> {
         held.extend(
             claimed
                 .chunk_by(|a, b| a.claim.lease.fence == b.claim.lease.fence)
-                .map(|lease| (lease[0].claim.lease.fence, lease.len())),
+                .map(|lease| (lease[0].claim.lease.fence, Holding { jobs: lease.len(), one: lease[0].claim.job })),
         );
         if turn >= warm {
             claims.waits.push(took.as_secs_f64() * 1000.0);
@@ -134,7 +134,7 @@ async fn claims(db: &mut Database, sizes: &Sizes) -> anyhow::Result<Claims> {
     Ok(claims)
 }
 
-async fn finish(conn: &mut PgConnection, boot: Uuid, leases: &[(i64, usize)]) -> anyhow::Result<()> {
+async fn finish(conn: &mut PgConnection, boot: Uuid, leases: &[(i64, Holding)]) -> anyhow::Result<()> {
     let ended = jobs::finish_leases(conn, boot, leases).await?;
     anyhow::ensure!(ended.len() == leases.len(), "{} of {} leases could be finished", ended.len(), leases.len());
     Ok(())

@@ -41,7 +41,7 @@ impl Sizes {
 pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<()> {
     bench.say(&format!("pickup: {} jobs by a bare listener", sizes.samples));
     let mut db = bench.database(1).await?;
-    let (waits, seconds) = by_listener(bench, &mut db, sizes.samples).await?;
+    let (waits, seconds) = by_listener(bench, &mut db, sizes).await?;
     bench.report(&Line::baseline("pickup", "insert and notify, a listener claims").waits(waits, seconds))?;
 
     bench.say(&format!("pickup: {} jobs on an idle worker process", sizes.samples));
@@ -92,15 +92,16 @@ impl Probe {
 }
 
 /// The floor: insert and notify in one statement, wait for the notice, claim.
-async fn by_listener(bench: &Bench<'_>, db: &mut Database, samples: u64) -> anyhow::Result<(Vec<f64>, f64)> {
+async fn by_listener(bench: &Bench<'_>, db: &mut Database, sizes: &Sizes) -> anyhow::Result<(Vec<f64>, f64)> {
     let mut listener = PgListener::connect(&db.url("worker")).await?;
     listener.listen("bench").await?;
     let mut claimer = Claimer::start(db).await?;
     let names = plain::Names::find(&mut db.admin).await?;
     let (mut producer, payload, team) = (db.connect_as_owner().await?, fill::payload(bench.payload)?, db.team());
     let (mut waits, started) = (Vec::new(), Instant::now());
-    for sample in 0..=samples {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    for sample in 0..=sizes.samples {
+        // As far apart as on our side: whoever wakes up finds the processors as cold.
+        tokio::time::sleep(sizes.gap.mul_f64(0.5 + SystemRandom.unit())).await;
         let asked = now_us();
         plain::single_told(&mut producer, names, team, &payload).await?;
         listener.recv().await?;

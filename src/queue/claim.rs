@@ -5,8 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{clock::Random, db, failpoint};
-use sqlx::PgPool;
+use longshore_workers::{clock::Random, db::Dedicated, failpoint};
 use tokio::sync::{Notify, OwnedSemaphorePermit, RwLock, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -58,8 +57,8 @@ impl Source {
 
 /// Claims from one source for one incarnation.
 pub struct Claimer {
-    /// Connections of the engine.
-    pub pool: PgPool,
+    /// Its connection.
+    pub conn: Dedicated,
     /// The incarnation.
     pub boot: Uuid,
     /// Where it claims.
@@ -85,9 +84,9 @@ pub struct Claimer {
 }
 
 /// Only a queue that was calm for so long has a sleeper, and none from its first work on: a notice holds a lock of the whole
-/// cluster while it commits, so a trickle of jobs with one each falls to one commit a sync of the disk (measured: 0.8 k
-/// jobs/s where 6 k came).
-const CALM: Duration = Duration::from_millis(100);
+/// cluster while it commits, so a busy trickle of jobs with one each falls to one commit a sync of the disk (measured: 0.8 k
+/// jobs/s where 6 k came). Where jobs are further apart than this, a notice for each costs nobody anything.
+const CALM: Duration = Duration::from_millis(25);
 /// How often a queue is looked at until it is calm.
 const GLANCE: Duration = Duration::from_millis(3);
 /// How long a busy claimer waits for half of its slots to be free.
@@ -96,7 +95,7 @@ const GATHER: Duration = Duration::from_millis(2);
 impl Claimer {
     /// Claims until `stop`; then the receiver of `out` sees the end. Returns early when the incarnation is dead to the
     /// fleet; the heartbeat says so too.
-    pub async fn run(self, out: mpsc::Sender<Vec<Ticket>>, stop: CancellationToken) {
+    pub async fn run(mut self, out: mpsc::Sender<Vec<Ticket>>, stop: CancellationToken) {
         let name = self.source.name().to_owned();
         let meters = ClaimMeters::of(&name);
         let mut hop = Hop::default();
@@ -111,7 +110,8 @@ impl Claimer {
             // Not inside a select: a claim that is dropped may have happened.
             let asked = Instant::now();
             let claimed = {
-                let _claiming = self.claiming.read().await;
+                let claiming = self.claiming.clone();
+                let _claiming = claiming.read().await;
                 let from = marks.at(asked);
                 let claimed = self.claim(free.num_permits(), hop, &from).await;
                 // Entered before the lock is let go: whoever looks for answers that were lost finds these.
@@ -176,7 +176,7 @@ impl Claimer {
 
     /// All free slots, at least one.
     async fn free_slots(
-        &self,
+        &mut self,
         slots: usize,
         working: bool,
         sleeper: &mut Sleeper,
@@ -220,9 +220,9 @@ impl Claimer {
     /// Nothing is there: sleeps until the bell rings, the poll is due, or a job of ours ended, which may have made room in its
     /// lane. Before its first sleep it says so and looks once more: what was enqueued before anybody knew of the sleeper
     /// notified nobody.
-    async fn rest(&self, sleeper: &mut Sleeper, stop: &CancellationToken) {
+    async fn rest(&mut self, sleeper: &mut Sleeper, stop: &CancellationToken) {
         let poll = self.poll.mul_f64(0.75 + 0.5 * self.random.unit());
-        let Some(bell) = &self.bell else {
+        let Some(bell) = self.bell.clone() else {
             tokio::select! {
                 () = self.ended.notified() => {}
                 () = self.wait(poll, stop) => {}
@@ -244,13 +244,13 @@ impl Claimer {
     }
 
     /// Tells the fleet whether this queue has a sleeper here. Where that fails, the poll finds the work.
-    async fn say(&self, sleeper: &mut Sleeper, asleep: bool) {
+    async fn say(&mut self, sleeper: &mut Sleeper, asleep: bool) {
         let Source::Queue(queue) = &self.source else { return };
         if sleeper.known == asleep {
             return;
         }
         let said = async {
-            let mut work = db::work(&self.pool).await?;
+            let mut work = self.conn.work().await?;
             processes::sleep(&mut work, self.boot, queue, asleep).await?;
             work.done().await
         };
@@ -259,8 +259,8 @@ impl Claimer {
         }
     }
 
-    async fn claim(&self, slots: usize, from: Hop, marks: &[Mark]) -> Result<Claims, sqlx::Error> {
-        let mut work = db::work(&self.pool).await?;
+    async fn claim(&mut self, slots: usize, from: Hop, marks: &[Mark]) -> Result<Claims, sqlx::Error> {
+        let mut work = self.conn.work().await?;
         let claims = match &self.source {
             Source::Queue(queue) => {
                 let slots = i32::try_from(slots).unwrap_or(i32::MAX);
@@ -280,11 +280,12 @@ impl Claimer {
 
     /// A claim may have happened although its answer never came: then its jobs have a lease and no runner, and since the
     /// process lives, nobody would reap them. Whatever we hold without knowing of it is handed back unrun.
-    async fn hand_back_unanswered(&self) {
-        let _alone = self.claiming.write().await;
+    async fn hand_back_unanswered(&mut self) {
+        let claiming = self.claiming.clone();
+        let _alone = claiming.write().await;
         let known = self.running.fences();
         let handed_back = async {
-            let mut work = db::work(&self.pool).await?;
+            let mut work = self.conn.work().await?;
             let handed_back = jobs::disown(&mut work, self.boot, &known).await?;
             work.done().await?;
             Ok::<_, sqlx::Error>(handed_back)

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{db, failpoint, ids::JobId};
-use sqlx::{PgConnection, PgPool};
+use longshore_workers::{db::Dedicated, failpoint, ids::JobId};
+use sqlx::PgConnection;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use super::{running::Running, settle::Verdict};
 use crate::{
-    store::jobs::{self, Settled},
+    store::jobs::{self, Holding, Settled},
     telemetry,
 };
 
 /// Records for one incarnation.
 pub struct Finisher {
-    /// Connections of the engine.
-    pub pool: PgPool,
+    /// Its connection.
+    pub conn: Dedicated,
     /// The incarnation.
     pub boot: Uuid,
     /// Jobs in our hands: they leave when their end is recorded.
@@ -39,7 +39,7 @@ const GATHER: u32 = 3;
 
 impl Finisher {
     /// Records what comes in, until every sender is gone and all is recorded, or the leases are lost.
-    pub async fn run(self, mut settled: mpsc::Receiver<Settled>) {
+    pub async fn run(mut self, mut settled: mpsc::Receiver<Settled>) {
         let mut batch: Vec<Settled> = Vec::new();
         while settled.recv_many(&mut batch, MOST).await > 0 {
             for _ in 0..GATHER {
@@ -62,10 +62,10 @@ impl Finisher {
 
     /// Nothing else is under way in the leases of these jobs.
     fn is_whole(&self, batch: &[Settled]) -> bool {
-        counted(batch).into_iter().all(|(fence, ended)| self.running.count_under(fence) <= ended)
+        held(batch).into_iter().all(|(fence, ended)| self.running.count_under(fence) <= ended.jobs)
     }
 
-    async fn flush(&self, batch: Vec<Settled>, plain: bool) {
+    async fn flush(&mut self, batch: Vec<Settled>, plain: bool) {
         if batch.is_empty() {
             return;
         }
@@ -100,40 +100,29 @@ impl Finisher {
         self.running.leave(batch.iter().map(|one| (one.fence, one.job)));
     }
 
-    async fn record(&self, batch: &[Settled], plain: bool) -> Result<Vec<JobId>, sqlx::Error> {
-        let mut work = db::work(&self.pool).await?;
+    async fn record(&mut self, batch: &[Settled], plain: bool) -> Result<Vec<JobId>, sqlx::Error> {
+        let whole = if plain { self.whole(batch) } else { Vec::new() };
+        let mut work = self.conn.work().await?;
         let asked = Instant::now();
         failpoint!(BeforeCommit);
-        let accepted =
-            if plain { self.record_done(&mut work, batch).await? } else { jobs::settle(&mut work, self.boot, batch).await? };
+        let accepted = match plain {
+            true => record_done(&mut work, self.boot, batch, &whole).await?,
+            false => jobs::settle(&mut work, self.boot, batch).await?,
+        };
         work.done().await?;
         failpoint!(AfterCommit);
         telemetry::settled(asked.elapsed());
         Ok(accepted)
     }
 
-    /// Leases that end whole by their fence alone, which costs half; the rest job by job.
-    async fn record_done(&self, conn: &mut PgConnection, batch: &[Settled]) -> Result<Vec<JobId>, sqlx::Error> {
-        let whole: Vec<_> =
-            counted(batch).into_iter().filter(|(fence, ended)| self.running.count_under(*fence) == *ended).collect();
-        let ended: HashSet<_> = match whole.is_empty() {
-            true => HashSet::new(),
-            false => jobs::finish_leases(conn, self.boot, &whole).await?.into_iter().collect(),
-        };
-        let (mut accepted, mut rest) = (Vec::with_capacity(batch.len()), Vec::new());
-        for one in batch {
-            if ended.contains(&one.fence) { accepted.push(one.job) } else { rest.push((one.fence, one.job.0)) }
-        }
-        if !rest.is_empty() {
-            rest.sort_unstable();
-            accepted.extend(jobs::finish(conn, self.boot, rest).await?);
-        }
-        Ok(accepted)
+    /// The leases that end with this batch.
+    fn whole(&self, batch: &[Settled]) -> Vec<(i64, Holding)> {
+        held(batch).into_iter().filter(|(fence, ended)| self.running.count_under(*fence) == ended.jobs).collect()
     }
 
     /// The database refused something in the batch (an output it can't store): its neighbours must not suffer, and the
     /// job must not end silently.
-    async fn one_by_one(&self, batch: Vec<Settled>) {
+    async fn one_by_one(&mut self, batch: Vec<Settled>) {
         for mut one in batch {
             let mut failures = 0;
             while let Err(error) = self.record(std::slice::from_ref(&one), false).await {
@@ -152,11 +141,33 @@ impl Finisher {
     }
 }
 
-/// How many of the jobs each lease has.
-fn counted(batch: &[Settled]) -> HashMap<i64, usize> {
+/// Leases that end whole by their fence alone, which costs half; the rest job by job.
+async fn record_done(
+    conn: &mut PgConnection,
+    boot: Uuid,
+    batch: &[Settled],
+    whole: &[(i64, Holding)],
+) -> Result<Vec<JobId>, sqlx::Error> {
+    let ended: HashSet<_> = match whole.is_empty() {
+        true => HashSet::new(),
+        false => jobs::finish_leases(conn, boot, whole).await?.into_iter().collect(),
+    };
+    let (mut accepted, mut rest) = (Vec::with_capacity(batch.len()), Vec::new());
+    for one in batch {
+        if ended.contains(&one.fence) { accepted.push(one.job) } else { rest.push((one.fence, one.job.0)) }
+    }
+    if !rest.is_empty() {
+        rest.sort_unstable();
+        accepted.extend(jobs::finish(conn, boot, rest).await?);
+    }
+    Ok(accepted)
+}
+
+/// What the batch has of each lease.
+fn held(batch: &[Settled]) -> HashMap<i64, Holding> {
     let mut leases = HashMap::new();
     for one in batch {
-        *leases.entry(one.fence).or_insert(0) += 1;
+        leases.entry(one.fence).or_insert(Holding { jobs: 0, one: one.job }).jobs += 1;
     }
     leases
 }

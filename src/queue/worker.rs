@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{ctx::Services, db, registry::Registry};
+use longshore_workers::{
+    ctx::Services,
+    db::{self, Dedicated},
+    registry::Registry,
+};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::{
     sync::{RwLock, Semaphore, mpsc},
@@ -66,7 +70,7 @@ pub struct Worker {
     pub registry: Arc<Registry>,
     /// What handlers reach.
     pub services: Arc<Services>,
-    /// Connections of the engine: claims and records.
+    /// Connections of the engine; claims and records have their own, made alike.
     pub engine: PgPool,
     /// How the heartbeat connects, on its own.
     pub heartbeat: PgConnectOptions,
@@ -110,7 +114,8 @@ impl Worker {
         info!(%boot, queues = ?self.options.queues, slots = self.options.slots, "in the fleet");
 
         let (settled, finished) = mpsc::channel::<Settled>(4096);
-        let finisher = Finisher { pool: self.engine.clone(), boot, running: running.clone(), lost: heartbeat.lost().clone() };
+        let finisher =
+            Finisher { conn: Dedicated::like(&self.engine), boot, running: running.clone(), lost: heartbeat.lost().clone() };
         let finisher = tokio::spawn(finisher.run(finished));
         let runner = Arc::new(Runner {
             registry: self.registry.clone(),
@@ -141,7 +146,7 @@ impl Worker {
             let name = source.name().to_owned();
             let (hand, claimed) = mpsc::channel(slots.max(1));
             let claimer = Claimer {
-                pool: self.engine.clone(),
+                conn: Dedicated::like(&self.engine),
                 boot,
                 kinds: self.kinds_of(&source),
                 source,

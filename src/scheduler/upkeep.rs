@@ -37,7 +37,7 @@ pub fn start(pool: &PgPool, settled_days: i32, random: &Arc<dyn Random>, stop: &
         work.done().await
     }));
     let history = pool.clone();
-    tokio::spawn(every(600).keep("dropping old history", move |mut work: Work| {
+    tokio::spawn(every(600).keep("dropping old history", move |mut work: Work<'static>| {
         let pool = history.clone();
         async move {
             if upkeep::turn_page(&mut work).await? {
@@ -58,7 +58,7 @@ pub fn start(pool: &PgPool, settled_days: i32, random: &Arc<dyn Random>, stop: &
         upkeep::tidy(&mut work).await?;
         work.done().await
     }));
-    tokio::spawn(every(60).keep("forgetting what was settled long ago", move |mut work: Work| async move {
+    tokio::spawn(every(60).keep("forgetting what was settled long ago", move |mut work: Work<'static>| async move {
         let gone = upkeep::forget_settled(&mut work, settled_days, BITE).await?;
         work.done().await?;
         if gone > 0 {
@@ -86,7 +86,7 @@ struct Rhythm {
 impl Rhythm {
     async fn keep<F, Fut>(self, duty: &'static str, act: F)
     where
-        F: Fn(Work) -> Fut + Send,
+        F: Fn(Work<'static>) -> Fut + Send,
         Fut: Future<Output = Result<(), sqlx::Error>> + Send,
     {
         while !self.stop.is_cancelled() {

@@ -221,12 +221,22 @@ pub struct Settled {
     pub verdict: Verdict,
 }
 
-/// Finishes leases whose jobs are all done without output: a fence, and how many jobs the caller has of it. Returns the
-/// fences of those that had just as many open; the others are left as they are, for [`finish`].
-pub async fn finish_leases(conn: &mut PgConnection, boot: Uuid, leases: &[(i64, usize)]) -> Result<Vec<i64>, sqlx::Error> {
-    let (fences, counts): (Vec<i64>, Vec<i32>) =
-        leases.iter().map(|(fence, jobs)| (*fence, i32::try_from(*jobs).unwrap_or(i32::MAX))).unzip();
-    sqlx::query_file_scalar!("src/store/jobs/finish_leases.sql", boot, &fences, &counts).fetch_one(conn).await
+/// What somebody holds of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// How many jobs.
+    pub jobs: usize,
+    /// One of them.
+    pub one: JobId,
+}
+
+/// Finishes leases whose jobs are all done without output: a fence, and what the caller has of it. Returns the fences of those
+/// that had as many open, and that one; the others are left as they are, for [`finish`].
+pub async fn finish_leases(conn: &mut PgConnection, boot: Uuid, leases: &[(i64, Holding)]) -> Result<Vec<i64>, sqlx::Error> {
+    let fences: Vec<_> = leases.iter().map(|(fence, _)| *fence).collect();
+    let counts: Vec<_> = leases.iter().map(|(_, held)| i32::try_from(held.jobs).unwrap_or(i32::MAX)).collect();
+    let jobs: Vec<_> = leases.iter().map(|(_, held)| held.one.0).collect();
+    sqlx::query_file_scalar!("src/store/jobs/finish_leases.sql", boot, &fences, &counts, &jobs).fetch_one(conn).await
 }
 
 /// Finishes jobs that are done without output. Returns those accepted; the rest were fenced.

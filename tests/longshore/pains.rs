@@ -351,15 +351,13 @@ async fn a_worker_whose_server_became_read_only_goes_on_with_one_that_is_not() {
          select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and usename = 'longshore_worker'"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(demoted)).execute(&mut *admin).await.unwrap();
-    let since: chrono::DateTime<chrono::Utc> =
-        sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *admin).await.unwrap();
-    fleet
-        .until("the worker to be on a server that only reads", || async {
-            let back = "select count(*) >= 2 from pg_stat_activity
-                where datname = current_database() and usename = 'longshore_worker' and backend_start > $1 and query ilike '%claim%'";
-            sqlx::query_scalar(back).bind(since).fetch_one(&fleet.db.admin).await.unwrap_or(false)
-        })
-        .await;
+    let refused = || async {
+        let refused = "select xact_rollback from pg_stat_database where datname = current_database()";
+        sqlx::query_scalar::<_, i64>(refused).fetch_one(&fleet.db.admin).await.unwrap_or(0)
+    };
+    let before = refused().await;
+    // With nothing to do, so that no write of its own tells it.
+    fleet.until("claims to be refused by a server that only reads", || async { refused().await >= before + 3 }).await;
     // Connections that are open stay as they are.
     let promoted = format!("alter database {name} reset default_transaction_read_only");
     sqlx::raw_sql(sqlx::AssertSqlSafe(promoted)).execute(&mut *admin).await.unwrap();

@@ -51,7 +51,8 @@ const HANDLER_CPU: Input =
 const HANDLER_SECONDS: Input = input("how long a job runs", 0.3, "s", "chosen: a vendor's answer");
 const PEAK: Input = input("the busiest second against the mean", 3.0, "times", "chosen: texts go out in the legal hours");
 const SLOTS: Input = input("jobs at once in a worker process", 32.0, "", "`config.toml`: 16 in each of two queues");
-const CONNECTIONS: Input = input("connections of a worker process", 22.0, "", "`config.toml`: 4, 16, heartbeat, bell");
+const CONNECTIONS: Input =
+    input("connections of a worker process", 25.0, "", "`config.toml`: 4, 16; two claimers, records, heartbeat, bell");
 const HISTORY_DAYS: Input = input("days that jobs are kept", 30.0, "", "the default");
 const LEAD_DAYS: Input = input("days that leads are kept", 365.0, "", "chosen");
 const FILL: Input = input("how full a server may be, processors and disk", 0.5, "", "chosen");

@@ -118,11 +118,33 @@ async fn a_stale_fence_is_refused_by_every_door() {
     for (boot, fence) in
         [(stale.boot, old.claim.lease.fence), (stale.boot, new.claim.lease.fence), (fresh.boot, old.claim.lease.fence)]
     {
-        let finished = format!("select count(*) from queue.finish_leases('{boot}', array[{fence}], array[1])");
+        let finished = format!("select count(*) from queue.finish_leases('{boot}', array[{fence}], array[1], array[{}])", job.0);
         assert_eq!(fleet.ask::<i64>(finished).await, 0, "finished a lease that is another's, or gone");
     }
 
     assert!(fresh.settle(&new, Verdict::Done { output: None }).await);
     assert!(!fresh.settle(&new, Verdict::Done { output: None }).await, "a second completion is refused");
+    fleet.nothing_lost().await;
+}
+
+/// A worker that was not told that its record stands tells of it again. By then as many others of the lease may be open as it
+/// tells of.
+#[tokio::test]
+async fn a_record_that_is_repeated_ends_no_other_job() {
+    let fleet = Fleet::new().await;
+    for _ in 0..2 {
+        fleet.enqueue(&Scripted::new("nothing")).await;
+    }
+    let worker = Stepper::new(&fleet.db, kinds::registry(), services(&fleet.db)).await;
+    let claimed = worker.claim("scripts", 2).await;
+    let [first, second] = &claimed[..] else { panic!("two jobs") };
+    assert_eq!(first.claim.lease.fence, second.claim.lease.fence, "one lease");
+    assert!(worker.finish(first).await);
+
+    let (boot, fence) = (worker.boot, first.claim.lease.fence);
+    let finish = |job: i64| format!("select count(*) from queue.finish_leases('{boot}', array[{fence}], array[1], array[{job}])");
+    assert_eq!(fleet.ask::<i64>(finish(first.claim.job.0)).await, 0, "the other job ended unrun");
+    assert_eq!(fleet.census().await.running, 1);
+    assert_eq!(fleet.ask::<i64>(finish(second.claim.job.0)).await, 1);
     fleet.nothing_lost().await;
 }

@@ -233,7 +233,10 @@ impl<'c> Real<'c> {
         let taken = match (word, door) {
             // As a worker does: a lease whose jobs all end goes whole, if it may.
             (Word::Done, Door::Finish) => {
-                let leases = sqlx::query("select queue.finish_leases($1, array[$2], array[1])").bind(boot).bind(fence);
+                let leases = sqlx::query("select queue.finish_leases($1, array[$2], array[1], array[$3])")
+                    .bind(boot)
+                    .bind(fence)
+                    .bind(job);
                 if whole && leases.fetch_optional(&mut *self.conn).await?.is_some() {
                     return Ok(Answer::Settled(true, None));
                 }

@@ -204,8 +204,7 @@ begin
       turn := lane_team;
       free := greatest(quantum, ceil(slots::numeric / cardinality(lane_teams))::integer);
       if any_set then
-        free := queue.lane_turn(turn, q, case when alone then slots
-          else quantum * queue.lane_weight(turn, q) - case when again and turn = after then streak else 0 end end);
+        free := queue.lane_turn(turn, q, case when alone then slots end, quantum, case when again and turn = after then streak else 0 end);
       end if;
     end if;
     free := least(free, room);
@@ -370,7 +369,7 @@ begin
     continue when s.limit_key is not null and (
       not pg_try_advisory_xact_lock(queue.limit_lock(s.team_id, s.limit_key))
       or queue.running_with_key(s.team_id, s.limit_key) >= queue.key_limit(s.team_id, s.limit_key, s.limit_to));
-    continue when queue.lane_turn(s.team_id, s.queue_id, 1) < 1;
+    continue when queue.lane_turn(s.team_id, s.queue_id, 1, 1, 0) < 1;
     delete from queue.suspects x where x.queue_id = s.queue_id and x.job_id = s.job_id and x.team_id = s.team_id;
     perform queue.spend_lane_rate(s.team_id, s.queue_id, 1);
     return query

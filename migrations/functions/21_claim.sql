@@ -93,6 +93,7 @@ begin
     raise exception 'this server only reads' using errcode = '25006', hint = 'Connect anew, to the server that writes.';
   end if;
   if not any_ready then return; end if;
+  -- Assigned, because a PERFORM is a statement.
   durability := set_config('synchronous_commit', 'off', true);
   select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels)
   into any_pause, any_set, any_cancel;

@@ -125,12 +125,14 @@ impl Hand {
         let slots = SLOTS.cast_signed();
         let claimed = jobs::claim(&mut self.conn, self.boot, QUEUE, slots, self.hop, &kind::names(), &[]).await?.jobs;
         self.hop = if claimed.is_empty() { Hop::default() } else { self.hop.past(&claimed) };
-        let same = |a: &Claimed, b: &Claimed| a.claim.lease.fence == b.claim.lease.fence;
-        Ok(claimed
-            .chunk_by(same)
-            .map(|lease| (lease[0].claim.lease.fence, Holding { jobs: lease.len(), one: lease[0].claim.job }))
-            .collect())
+        Ok(leases(&claimed).collect())
     }
+}
+
+/// The leases of a claim, each with what it has.
+pub fn leases(claimed: &[Claimed]) -> impl Iterator<Item = (i64, Holding)> {
+    let same = |a: &Claimed, b: &Claimed| a.claim.lease.fence == b.claim.lease.fence;
+    claimed.chunk_by(same).map(|lease| (lease[0].claim.lease.fence, Holding { jobs: lease.len(), one: lease[0].claim.job }))
 }
 
 /// A single connection that claims when it is told to.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Bench,
-    bare::Hand,
+    bare::{self, Hand},
     fill,
     kind::{self, QUEUE},
     place::Database,
@@ -115,11 +115,7 @@ async fn claims(db: &mut Database, sizes: &Sizes) -> anyhow::Result<Claims> {
             true => Hop { after: Uuid::from_u128((SystemRandom.unit() * u128::MAX as f64) as u128), streak: 0 },
             false => hop.past(&claimed),
         };
-        held.extend(
-            claimed
-                .chunk_by(|a, b| a.claim.lease.fence == b.claim.lease.fence)
-                .map(|lease| (lease[0].claim.lease.fence, Holding { jobs: lease.len(), one: lease[0].claim.job })),
-        );
+        held.extend(bare::leases(&claimed));
         if turn >= warm {
             claims.waits.push(took.as_secs_f64() * 1000.0);
             claims.seconds += took.as_secs_f64();

@@ -13,6 +13,7 @@ mod dead;
 #[cfg(feature = "dev")]
 mod dev;
 mod env;
+mod export;
 mod jobs;
 mod keys;
 mod kinds;
@@ -112,6 +113,9 @@ enum Command {
     Campaigns(campaigns::Command),
     /// What this build can run
     Kinds(kinds::Arguments),
+    /// What other programs build against: the TypeScript client, the OpenAPI document
+    #[command(subcommand)]
+    Export(export::Command),
     /// Prints a completion script for a shell
     Completions {
         /// Which shell
@@ -152,6 +156,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),
+        Command::Export(command) => export::run(command, env),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "longshore", &mut script);

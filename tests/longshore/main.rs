@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod connections;
 mod credits;
+mod dashboards;
 mod database;
 mod datalake;
 mod documents;

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
 mod api;
+mod audit;
 mod bench;
 mod child;
 mod cli;

@@ -35,6 +35,7 @@ mod pgbouncer;
 mod producers;
 mod scale;
 mod scheduler;
+mod secrets;
 mod stack;
 mod stack_database;
 mod support;

@@ -23,6 +23,7 @@ mod plans;
 mod problem;
 mod queues;
 mod schedules;
+mod secrets;
 mod serve;
 mod settle;
 mod teams;
@@ -105,6 +106,9 @@ enum Command {
     /// API keys: create, list, revoke
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The keys that teams' secrets are sealed with: status, rotate
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Credits: grant, balance, verify
     #[command(subcommand)]
     Credits(credits::Command),
@@ -153,6 +157,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Schedules(command) => schedules::run(command, env).await,
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,
+        Command::Secrets(command) => secrets::run(command, env).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),

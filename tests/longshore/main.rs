@@ -37,6 +37,7 @@ mod pgbouncer;
 mod producers;
 mod scale;
 mod scheduler;
+mod secrets;
 mod stack;
 mod stack_database;
 mod support;

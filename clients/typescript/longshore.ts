@@ -36,6 +36,18 @@ export interface IngestFile {
 /** Refreshes the team's tags. */
 export type RefreshTags = Record<string, never>;
 
+/**
+ * Puts every team's data keys under another key of the keyring, so that the older ones are no longer needed. A job of the
+ * house's own team.
+ */
+export interface RotateSecrets {
+  /**
+   * The id of the key to put them under: not simply each worker's current one, so that workers whose configurations
+   * differ for a while do not undo each other's work.
+   */
+  to: string;
+}
+
 /** Works through a plan for dead letters. */
 export interface RunDeadPlan {
   /** The plan: plan_7. */
@@ -66,6 +78,8 @@ export interface Payloads {
   ingest_file: IngestFile;
   /** Queue `enrollment`, 10 attempts. */
   refresh_tags: RefreshTags;
+  /** Queue `upkeep`, 10 attempts. */
+  rotate_secrets: RotateSecrets;
   /** Queue `upkeep`, 10 attempts. */
   run_dead_plan: RunDeadPlan;
   /** Queue `enrollment`, 10 attempts. */
@@ -774,7 +788,7 @@ export interface CallOptions {
 }
 
 interface Operation {
-  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "DELETE";
   path: string;
   query?: Record<string, unknown>;
   headers?: Record<string, unknown>;
@@ -808,8 +822,9 @@ class Requests {
     for (const [name, value] of Object.entries(operation.headers ?? {})) {
       if (value !== undefined && value !== null) headers.set(name, String(value));
     }
-    if (operation.keyed && !headers.has("idempotency-key")) headers.set("idempotency-key", globalThis.crypto.randomUUID());
-    const repeatable = operation.method !== "POST" && operation.method !== "PATCH" ? true : headers.has("idempotency-key");
+    const keyed = hasKeys(operation.body);
+    if (operation.keyed && !keyed && !headers.has("idempotency-key")) headers.set("idempotency-key", globalThis.crypto.randomUUID());
+    const repeatable = operation.method !== "POST" || keyed || headers.has("idempotency-key");
     for (let attempt = 1; ; attempt++) {
       options.signal?.throwIfAborted();
       let wait: number;
@@ -858,6 +873,22 @@ class Requests {
     return response;
   }
 
+  /**
+   * Enqueues one job over HTTP. Without an `idempotency_key` it gets one of its own, so that a request whose answer was lost
+   * is sent again and still leaves one job.
+   */
+  async enqueue<K extends Kind>(
+    kind: K,
+    payload: Payloads[K],
+    options: Omit<JobRequest, "kind" | "payload"> = {},
+    call?: CallOptions,
+  ): Promise<JobAccepted> {
+    const body = { kind, payload, ...options };
+    const accepted = (await this.call({ method: "POST", path: "/v1/jobs", body, keyed: true }, call)) as JobAccepted;
+    // A key that nobody else has can only have been used by an attempt of this very call.
+    return options.idempotency_key ? accepted : { ...accepted, deduplicated: false };
+  }
+
   // Server-sent events, taken up again behind the last one when the connection is lost.
   protected async *stream(operation: Operation, options: CallOptions = {}): AsyncGenerator<ServerEvent, void, undefined> {
     const headers = new Headers(options.headers);
@@ -883,6 +914,13 @@ class Requests {
       await this.#options.sleep(pause);
     }
   }
+}
+
+// Whether every job in a body bears a key of its own.
+function hasKeys(body: unknown): boolean {
+  const { idempotency_key: own, jobs } = (body ?? {}) as { idempotency_key?: unknown; jobs?: unknown };
+  if (typeof own === "string") return true;
+  return Array.isArray(jobs) && jobs.length > 0 && jobs.every((job) => typeof job?.idempotency_key === "string");
 }
 
 /** One server-sent event. */

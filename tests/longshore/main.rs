@@ -41,3 +41,4 @@ mod secrets;
 mod stack;
 mod stack_database;
 mod support;
+mod typescript;

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use futures_util::future::try_join_all;
 use longshore::{
-    dev::child::{Child, Role},
+    dev::child::Child,
     store::jobs,
     tenancy::keys::Scope,
     workers::{
@@ -22,7 +22,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use crate::{
     api::door,
     cli::fleet,
-    support::{TestDb, http, pgbouncer::PgBouncer},
+    support::{TestDb, http, pgbouncer::PgBouncer, role},
 };
 
 fn pooled(pooler: &PgBouncer, db: &TestDb, role: &str) -> PgPool {
@@ -119,20 +119,11 @@ struct House {
     folder: tempfile::TempDir,
 }
 
-async fn role(word: &str, name: &str, url: String, more: &[(&str, &str)], folder: &Path) -> Child {
-    let objects = format!("file://{}/objects", folder.display());
-    let mut environment = vec![
-        ("DATABASE_URL".to_owned(), url),
-        ("LONGSHORE_DATABASE__PGBOUNCER".to_owned(), "true".to_owned()),
-        ("LONGSHORE_API__BIND".to_owned(), "127.0.0.1:0".to_owned()),
-        ("LONGSHORE_OBJECTS__URL".to_owned(), objects),
-        ("LONGSHORE_WORKER__POLL_MILLISECONDS".to_owned(), "50".to_owned()),
-        ("LONGSHORE_LOG__FORMAT".to_owned(), "json".to_owned()),
-    ];
-    environment.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-    let role = Role { name: name.into(), words: vec![word.into()], environment };
-    let started = Child::start(Path::new(env!("CARGO_BIN_EXE_longshore")), &role, folder).await;
-    started.unwrap_or_else(|error| panic!("{error}"))
+/// A role that goes through the pooler, and knows it.
+async fn pooled_role(word: &str, name: &str, url: String, more: &[(&str, &str)], folder: &Path) -> Child {
+    let mut environment = vec![("LONGSHORE_DATABASE__PGBOUNCER", "true")];
+    environment.extend(more);
+    role::start(word, name, url, &environment, folder).await
 }
 
 impl House {
@@ -143,7 +134,7 @@ impl House {
         let scopes = [Scope::Enqueue, Scope::Read, Scope::Cancel, Scope::Dead, Scope::Schedules];
         let keys = [door::key(&db, teams[0], &scopes, None).await.0, door::key(&db, teams[1], &scopes, None).await.0];
         let folder = tempfile::tempdir().expect("a folder");
-        let start = async |word: &str| role(word, word, pooler.url(&db, word), &[], folder.path()).await;
+        let start = async |word: &str| pooled_role(word, word, pooler.url(&db, word), &[], folder.path()).await;
         let (api, worker, scheduler) = (start("api").await, start("worker").await, start("scheduler").await);
         Some(Self { db, pooler, teams, keys, api, worker, _scheduler: scheduler, client: door::client(), folder })
     }
@@ -259,7 +250,7 @@ async fn a_worker_behind_it_polls_and_says_so_and_is_woken_again_by_a_way_past_i
     let folder = tempfile::tempdir().expect("a folder");
     let direct = house.db.url("worker");
     let more = [("LONGSHORE_DATABASE__DIRECT_URL", direct.as_str()), ("LONGSHORE_WORKER__POLL_MILLISECONDS", "60000")];
-    let woken = role("worker", "woken", house.pooler.url(&house.db, "worker"), &more, folder.path()).await;
+    let woken = pooled_role("worker", "woken", house.pooler.url(&house.db, "worker"), &more, folder.path()).await;
     assert!(waking(&woken).await.starts_with("by notice (LISTEN)"));
     house.worker.stop().await.expect("a stop");
     let listening = "select exists (select from queue.sleepers)";

@@ -1,14 +1,11 @@
 //! Producers in other programs: what the documents show them runs, and costs them nothing of the engine.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
 use longshore::workers::{ids::TeamId, registry};
 use sqlx::PgPool;
 
-use crate::support::{Stepper, TestDb, database, programs, services};
+use crate::support::{Stepper, TestDb, database, node::Node, services};
 
 #[path = "../../examples/produce/src/produce.rs"]
 mod produce;
@@ -91,28 +88,9 @@ fn a_producer_builds_nothing_of_the_engine() {
     assert!(carried.is_empty(), "a producer would build these too: {carried:?}");
 }
 
-/// Where `pg` from npm is, installed once below `target/tools`; `None`, and said so, where that can't be.
-fn node_with_pg() -> Option<(PathBuf, PathBuf)> {
-    const PACKAGE: &str = "pg@8.16.3";
-    let install = "apt-get install -y --no-install-recommends nodejs npm";
-    let (node, npm) = (programs::find("node", install)?, programs::find("npm", install)?);
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/node");
-    let modules = tools.join("node_modules");
-    if !modules.join("pg/package.json").exists() {
-        std::fs::create_dir_all(&tools).expect("a folder");
-        let arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save", "--silent", PACKAGE, "--prefix"];
-        let done = Command::new(npm).args(arguments).arg(&tools).output().expect("npm");
-        if !done.status.success() {
-            programs::skip(&format!("npm could not install {PACKAGE}: {}", String::from_utf8_lossy(&done.stderr)));
-            return None;
-        }
-    }
-    Some((node, modules))
-}
-
 #[tokio::test]
 async fn a_node_producer_enqueues_as_the_document_shows_it() {
-    let Some((node, modules)) = node_with_pg() else { return };
+    let Some(node) = Node::find() else { return };
     let db = TestDb::new().await;
     let tables = "create table orders (id text, team_id uuid); grant all on orders to producers_platform";
     let (team, _) = platform(&db, tables).await;
@@ -123,12 +101,7 @@ async fn a_node_producer_enqueues_as_the_document_shows_it() {
     let sample = SQL.split("```ts\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the document's sample");
     let script = include_str!("../fixtures/producer.cjs").replace("/* the sample */", sample);
     let url = db.admin_url().replace("postgres://postgres@", "postgres://producers_platform@");
-    let ran = tokio::process::Command::new(node)
-        .args(["--eval", &script, &url, &team.to_string()])
-        .env("NODE_PATH", modules)
-        .output()
-        .await
-        .expect("node");
+    let ran = node.command().args(["--eval", &script, &url, &team.to_string()]).output().await.expect("node");
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
     assert_eq!(said.trim(), "committed; refused: payload.name; rolled back; 50 callers, 1 job");

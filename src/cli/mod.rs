@@ -12,6 +12,7 @@ mod credits;
 mod dead;
 #[cfg(feature = "dev")]
 mod dev;
+mod doctor;
 mod env;
 mod jobs;
 mod keys;
@@ -77,6 +78,8 @@ enum Command {
     #[cfg(feature = "dev")]
     #[command(flatten)]
     Bench(bench::Command),
+    /// Says whether this set-up is fit to run; exit code 1 if not
+    Doctor(doctor::Arguments),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -101,7 +104,7 @@ enum Command {
     /// Teams: create, list
     #[command(subcommand)]
     Teams(teams::Command),
-    /// API keys: create, list, revoke
+    /// API keys: create, list, rotate, revoke; an operator's token
     #[command(subcommand)]
     Keys(keys::Command),
     /// Credits: grant, balance, verify
@@ -140,6 +143,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Dev(command) => Box::pin(dev::run(command, env)).await,
         #[cfg(feature = "dev")]
         Command::Bench(command) => Box::pin(bench::run(command, env)).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(&arguments, env)).await,
         Command::Config(command) => config::run(command, env),
         Command::Jobs(command) => jobs::run(command, env).await,
         Command::Dead(command) => Box::pin(dead::run(command, env)).await,

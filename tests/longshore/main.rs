@@ -38,3 +38,4 @@ mod scheduler;
 mod stack;
 mod stack_database;
 mod support;
+mod wall;

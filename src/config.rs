@@ -30,7 +30,13 @@ use crate::{
     queue::plan::Thresholds,
     scheduler::declared::Declared,
     telemetry::LogFormat,
-    workers::{datalake::object_store, failpoints, rules::Rules, vendors},
+    workers::{
+        datalake::object_store,
+        failpoints,
+        rules::Rules,
+        secrets::{self, Keyring},
+        vendors,
+    },
 };
 
 /// `config.toml` as it was compiled in.
@@ -63,6 +69,9 @@ pub struct Config {
     pub objects: object_store::Config,
     /// The vendors.
     pub vendors: vendors::Config,
+    /// What secrets are sealed with.
+    #[serde(default)]
+    pub secrets: secrets::Config,
     /// What the job kinds are told.
     #[serde(default)]
     pub rules: Rules,
@@ -70,6 +79,8 @@ pub struct Config {
     pub log: Log,
     /// The clock.
     pub clock: Clock,
+    #[serde(skip)]
+    keyring: Keyring,
     #[serde(skip)]
     settings: Vec<Setting>,
     #[serde(skip)]
@@ -250,6 +261,13 @@ impl Config {
         config.check(&mut |key, problem| {
             layers.problems.push(format!("{key} {problem} ({})", source(key)));
         });
+        match Keyring::read(&config.secrets) {
+            Ok(keyring) => config.keyring = keyring,
+            Err(faults) => {
+                let from = source("secrets.keys");
+                layers.problems.extend(faults.iter().map(|fault| format!("secrets.keys {fault} ({from})")));
+            }
+        }
         if !layers.problems.is_empty() {
             return Err(ConfigError(layers.problems));
         }
@@ -264,6 +282,11 @@ impl Config {
     /// Every value in force and where it came from, by key.
     pub fn settings(&self) -> &[Setting] {
         &self.settings
+    }
+
+    /// The keys that secrets are sealed with.
+    pub fn keyring(&self) -> Keyring {
+        self.keyring.clone()
     }
 
     /// Where Postgres' programs are, when somebody said so.

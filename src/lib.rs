@@ -18,6 +18,7 @@ pub mod shutdown;
 pub mod store;
 pub mod telemetry;
 pub mod tenancy;
+pub mod typescript;
 
 pub use longshore_workers as workers;
 // What a producer uses: the same names as in a build without handlers, where `longshore` is the workers' crate itself.

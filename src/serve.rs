@@ -333,6 +333,7 @@ impl Role {
             vendors: Vendors::open(&self.config.vendors)?,
             objects: object_store::open(&self.config.objects)?,
             rules: self.config.rules.clone(),
+            keyring: self.config.keyring(),
         })
     }
 

@@ -17,6 +17,7 @@ use crate::{
     failpoint,
     ids::{BatchId, JobId, TeamId},
     job::{Done, Job, Outcome, Stop},
+    secrets::Keyring,
     vendors::Vendors,
 };
 
@@ -34,6 +35,8 @@ pub struct Services {
     pub objects: Arc<dyn ObjectStore>,
     /// What the configuration says to the job kinds.
     pub rules: crate::rules::Rules,
+    /// What secrets are sealed with; empty where none is configured.
+    pub keyring: Keyring,
 }
 
 /// The lease under which a job runs: its fencing token and its holder.

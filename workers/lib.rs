@@ -35,6 +35,8 @@ pub mod registry;
 #[cfg(feature = "handlers")]
 pub mod rules;
 #[cfg(feature = "handlers")]
+pub mod secrets;
+#[cfg(feature = "handlers")]
 pub mod telemetry;
 #[cfg(feature = "handlers")]
 pub mod vendors;
@@ -82,4 +84,5 @@ pub fn registry() -> registry::Registry {
         .add::<enrollment::refresh_tags::RefreshTags>()
         .add::<enrollment::run_sequence::RunSequence>()
         .add::<messages::send_sms::SendSms>()
+        .add::<secrets::rotate_secrets::RotateSecrets>()
 }

@@ -84,6 +84,7 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
         vendors: Vendors::open(&config.vendors)?,
         objects: object_store::open(&config.objects)?,
         rules: config.rules.clone(),
+        keyring: config.keyring(),
     });
     let worker = Worker {
         registry,

@@ -118,7 +118,7 @@ async fn dev(wanted: &Dev, env: &Env) -> Result<Exit, Problem> {
     if env.out.json {
         let line = json!({
             "api": api, "team": team, "key": key, "database_url": operator, "sandbox": sandbox.url(),
-            "state": stack.folder().path(), "processes": processes,
+            "state": stack.folder().path(), "keyring": stack.keyring(), "processes": processes,
         });
         env.out.line(&line.to_string())?;
     } else {
@@ -127,6 +127,7 @@ async fn dev(wanted: &Dev, env: &Env) -> Result<Exit, Problem> {
             format!("team {team:8} {key}"),
             format!("sandbox       {}/_sandbox/summary", sandbox.url()),
             format!("DATABASE_URL  {operator}"),
+            format!("keyring       {}  (LONGSHORE_SECRETS__KEYS_FILE)", stack.keyring().display()),
             format!("state, logs   {}", stack.folder().path().display()),
         ];
         lines.extend(

@@ -14,6 +14,7 @@ mod dead;
 mod dev;
 mod doctor;
 mod env;
+mod export;
 mod jobs;
 mod keys;
 mod kinds;
@@ -23,6 +24,7 @@ mod plans;
 mod problem;
 mod queues;
 mod schedules;
+mod secrets;
 mod serve;
 mod settle;
 mod teams;
@@ -107,6 +109,9 @@ enum Command {
     /// API keys: create, list, rotate, revoke; an operator's token
     #[command(subcommand)]
     Keys(keys::Command),
+    /// The keys that teams' secrets are sealed with: status, rotate
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Credits: grant, balance, verify
     #[command(subcommand)]
     Credits(credits::Command),
@@ -115,6 +120,9 @@ enum Command {
     Campaigns(campaigns::Command),
     /// What this build can run
     Kinds(kinds::Arguments),
+    /// What other programs build against: the TypeScript client, the OpenAPI document
+    #[command(subcommand)]
+    Export(export::Command),
     /// Prints a completion script for a shell
     Completions {
         /// Which shell
@@ -153,9 +161,11 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Schedules(command) => schedules::run(command, env).await,
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,
+        Command::Secrets(command) => secrets::run(command, env).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),
+        Command::Export(command) => export::run(command, env),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "longshore", &mut script);

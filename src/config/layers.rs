@@ -16,11 +16,12 @@ pub(super) struct Secret {
     pub shortest: usize,
 }
 
-pub(super) const SECRETS: [Secret; 6] = [
+pub(super) const SECRETS: [Secret; 7] = [
     Secret { key: "database.url", shortest: 1 },
     Secret { key: "database.direct_url", shortest: 1 },
     Secret { key: "admin.token", shortest: 32 },
     Secret { key: "objects.secret_access_key", shortest: 1 },
+    Secret { key: "secrets.keys", shortest: 1 },
     Secret { key: "vendors.twilio.auth_token", shortest: 1 },
     Secret { key: "vendors.apollo.api_key", shortest: 1 },
 ];

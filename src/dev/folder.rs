@@ -8,6 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use longshore_workers::clock::Random;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -137,6 +139,22 @@ impl Folder {
             fs::rename(&fresh, &path)
         };
         write().map_err(|source| FolderError::File { path: path.clone(), source })
+    }
+
+    /// The file with the key that this stack seals secrets with; made the first time, and only its owner reads it.
+    pub fn keyring(&self, random: &dyn Random) -> Result<PathBuf, FolderError> {
+        let path = self.path.join("keyring");
+        let make = || {
+            let mut key = [0; 32];
+            random.fill(&mut key);
+            let mut file = File::options().create_new(true).write(true).mode(0o600).open(&path)?;
+            writeln!(file, "local={}", BASE64_STANDARD.encode(key))?;
+            file.sync_all()
+        };
+        match make() {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(FolderError::File { path, source }),
+            _ => Ok(path),
+        }
     }
 
     /// A folder inside, made if missing.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use longshore_workers::registry::Registry;
+use longshore_workers::{clock::SystemRandom, registry::Registry};
 use thiserror::Error;
 
 use super::{
@@ -60,6 +60,7 @@ pub struct Stack {
     database: Database,
     plan: Plan,
     logs: PathBuf,
+    keyring: PathBuf,
     folder: Folder,
 }
 
@@ -75,9 +76,9 @@ impl Stack {
             say(moved);
         }
         let database = Database::open(&folder, &plan.place, registry, say).await?;
-        let (logs, api) = (folder.inner("logs")?, free_address(plan.port)?);
+        let (logs, keyring, api) = (folder.inner("logs")?, folder.keyring(&SystemRandom)?, free_address(plan.port)?);
         let workers = (0..plan.workers).map(|_| None).collect();
-        let mut stack = Self { fixed: Vec::new(), workers, api, database, plan, logs, folder };
+        let mut stack = Self { fixed: Vec::new(), workers, api, database, plan, logs, keyring, folder };
         let mut tries = 0;
         let api = loop {
             tries += 1;
@@ -151,6 +152,11 @@ impl Stack {
         futures_util::future::select_all(ends).await.0
     }
 
+    /// The file with the key that secrets are sealed with.
+    pub fn keyring(&self) -> &Path {
+        &self.keyring
+    }
+
     /// Where the roles log.
     pub fn logs(&self) -> &Path {
         &self.logs
@@ -177,6 +183,7 @@ impl Stack {
             ("api.public_url", self.api()),
             ("admin.bind", "127.0.0.1:0".to_owned()),
             ("log.format", "json".to_owned()),
+            ("secrets.keys_file", self.keyring.display().to_string()),
         ];
         settings.extend(self.plan.settings.iter().cloned());
         let environment = settings.into_iter().map(|(key, value)| (crate::config::variable(key), value)).collect();

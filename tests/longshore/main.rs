@@ -3,12 +3,14 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test says what it expects")]
 
 mod api;
+mod audit;
 mod bench;
 mod child;
 mod cli;
 mod config;
 mod connections;
 mod credits;
+mod dashboards;
 mod database;
 mod datalake;
 mod documents;
@@ -35,6 +37,7 @@ mod pgbouncer;
 mod producers;
 mod scale;
 mod scheduler;
+mod secrets;
 mod stack;
 mod stack_database;
 mod support;

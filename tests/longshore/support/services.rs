@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use chrono::{DateTime, TimeZone as _, Utc};
 use longshore::workers::{
@@ -12,9 +13,11 @@ use longshore::workers::{
     enrichment::provider::{PersonFound, PersonProvider, PersonQuery},
     messages::gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
     rules::Rules,
+    secrets::{Config, Keyring},
     vendors::{VendorError, Vendors},
 };
 
+use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 
 use super::TestDb;
@@ -38,7 +41,16 @@ pub fn services_over(pool: PgPool) -> Services {
         vendors: Vendors { sms: Arc::new(Nobody), people: Arc::new(Nobody) },
         objects: Arc::new(Nobody),
         rules: Rules::default(),
+        keyring: keyring("test"),
     }
+}
+
+/// A keyring whose keys follow from their names; the last one is current.
+pub fn keyring(names: &str) -> Keyring {
+    let key = |name: &str| format!("{name}={}", BASE64_STANDARD.encode(Sha256::digest(name)));
+    let keys: Vec<_> = names.split(' ').map(key).collect();
+    let current = names.split(' ').next_back().map(str::to_owned);
+    Keyring::read(&Config { keys: Some(keys.join(",").into()), current }).expect("a keyring")
 }
 
 struct Nobody;

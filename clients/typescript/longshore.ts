@@ -1,0 +1,1278 @@
+// Longshore's client. Made by `longshore export ts` (version 0.1.0); changes to this file are lost.
+// Types of the kinds' payloads, enqueueing inside your own transaction, and the HTTP API: docs/TYPESCRIPT.md.
+
+/* eslint-disable */
+
+// ------------------------------------------------------------------------------------------------------------------
+// The kinds and their payloads
+
+/** A campaign. A plain number everywhere: people call campaigns by name. */
+export type CampaignId = number;
+
+/** Ends the running enrollments of a campaign that has ended. */
+export interface EndEnrollments {
+  /** The campaign. */
+  campaign_id: CampaignId;
+}
+
+/** The lead to look up. */
+export interface EnrichPerson {
+  /** A lead of the job's team. */
+  lead_id: number;
+}
+
+/** Enrolls the leads of a campaign. */
+export interface EnrollBatch {
+  /** The campaign. */
+  campaign_id: CampaignId;
+}
+
+/** Loads one uploaded file. */
+export interface IngestFile {
+  /** The file, as the upload gave it. */
+  file_id: number;
+}
+
+/** Refreshes the team's tags. */
+export type RefreshTags = Record<string, never>;
+
+/** Works through a plan for dead letters. */
+export interface RunDeadPlan {
+  /** The plan: plan_7. */
+  plan: string;
+}
+
+/** Plans what is due in a campaign. */
+export interface RunSequence {
+  /** The campaign. */
+  campaign_id: CampaignId;
+}
+
+/** Sends a planned message. */
+export interface SendSms {
+  /** The message, as it was planned. */
+  message_id: number;
+}
+
+/** Every kind of job, and what it takes. */
+export interface Payloads {
+  /** Queue `enrollment`, 10 attempts. */
+  end_enrollments: EndEnrollments;
+  /** Queue `enrichment`, 10 attempts. */
+  enrich_person: EnrichPerson;
+  /** Queue `enrollment`, 10 attempts. */
+  enroll_batch: EnrollBatch;
+  /** Queue `datalake`, 10 attempts. */
+  ingest_file: IngestFile;
+  /** Queue `enrollment`, 10 attempts. */
+  refresh_tags: RefreshTags;
+  /** Queue `upkeep`, 10 attempts. */
+  run_dead_plan: RunDeadPlan;
+  /** Queue `enrollment`, 10 attempts. */
+  run_sequence: RunSequence;
+  /** Queue `messages`, 10 attempts. */
+  send_sms: SendSms;
+}
+
+/** The name of a kind. */
+export type Kind = keyof Payloads;
+
+// ------------------------------------------------------------------------------------------------------------------
+// What the HTTP API takes and gives
+
+/** An attempt that did not succeed. */
+export interface Attempt {
+  /** Which one, counted from 1; 0 when the job was cancelled before it ran. */
+  attempt: number;
+  /** When it ended. */
+  ended_at: string;
+  /** What went wrong. */
+  error?: string | null;
+  /** The process that ran it. */
+  process?: string | null;
+  /** `retry`, `dead`, `lost` (its process was gone) or `cancelled`. */
+  result: string;
+  /** When it began. */
+  started_at?: string | null;
+}
+
+/** What became of a batch. */
+export interface BatchBody {
+  /** Jobs newly accepted. */
+  accepted: number;
+  /** Jobs that their keys had named before. */
+  deduplicated: number;
+  /** Items refused; each says why. */
+  refused: number;
+  /** One for each item, in the order they came. */
+  results: ItemBody[];
+}
+
+/** Jobs to accept, of any kinds. */
+export interface BatchRequest {
+  /** 1 to 1,000 jobs, each as in `POST /v1/jobs`. */
+  jobs: JobRequest[];
+}
+
+/** A dead letter, whole. */
+export type DeadBody = DeadRow & {
+  correlation_id?: string | null;
+  created_at: string;
+  /** Every failed attempt, oldest first. */
+  errors: Attempt[];
+  max_attempts: number;
+  payload: Record<string, unknown>;
+  /** The dead letter that it repeated. */
+  replay_of?: string | null;
+  /** The first job of its lineage. */
+  root?: string | null;
+  version: number;
+};
+
+/** A page of dead letters, the newest first. */
+export interface DeadPage {
+  letters: DeadRow[];
+  /** The next page's `after`; left out where no more follow. */
+  next?: string | null;
+}
+
+/** A dead letter in a list. */
+export interface DeadRow {
+  /** Attempts it had. */
+  attempts: number;
+  died_at: string;
+  /** When it was given up. */
+  discarded_at?: string | null;
+  /** Its last error. */
+  error: string;
+  id: string;
+  kind: string;
+  /** The job that repeats it. */
+  replayed_as?: string | null;
+  replayed_at?: string | null;
+}
+
+/** One field that was wrong. */
+export interface FieldError {
+  /** What is wrong with it. */
+  detail: string;
+  /** The header, where the field is one. */
+  header?: string | null;
+  /** Where it stands in the body (JSON pointer). */
+  pointer?: string | null;
+}
+
+/** The letters of one team and kind. */
+export interface Group {
+  /** New jobs that were cancelled. */
+  cancelled: number;
+  /** The most credits that those still to do may cost. */
+  credits: number;
+  /** New jobs that died again. */
+  dead: number;
+  /** New jobs that are done. */
+  done: number;
+  /** New jobs so old that their history is gone. */
+  forgotten: number;
+  /** The kind. */
+  kind: string;
+  /** Still to do. */
+  left: number;
+  /** How many there are. */
+  letters: number;
+  /** Can't run again. */
+  refused: number;
+  /** Run again, as new jobs. */
+  replayed: number;
+  /** Replayed or discarded by somebody else. */
+  settled: number;
+  /** The team's name. */
+  team: string;
+  /** New jobs that wait or run. */
+  unfinished: number;
+}
+
+/** What became of one item. */
+export interface ItemBody {
+  /** Why it was refused, for programs. */
+  code?: string | null;
+  /** The key had named this job before. */
+  deduplicated: boolean;
+  /** Why it was refused, in words. */
+  detail?: string | null;
+  /** The fields that were wrong. */
+  errors?: FieldError[];
+  /** The job, where there is one. */
+  id?: string | null;
+  /** Its place in the batch, from 0. */
+  index: number;
+  /** What the item alone would have been answered: 202, 200 for a duplicate, or a refusal. */
+  status: number;
+}
+
+/** A job that was accepted, or that its key had named before. */
+export interface JobAccepted {
+  /** The idempotency key had named this job before; nothing new was accepted. */
+  deduplicated: boolean;
+  /** Its id. */
+  id: string;
+  state?: JobState | null;
+}
+
+/** A job, wherever it is. */
+export interface JobBody {
+  /** The attempt it is in, or the last it made; 0 before the first. */
+  attempt: number;
+  /** Every attempt that did not succeed, oldest first. */
+  attempts: Attempt[];
+  correlation_id?: string | null;
+  created_at: string;
+  /** The reason in words. */
+  detail?: string | null;
+  finished_at?: string | null;
+  id: string;
+  kind: string;
+  max_attempts: number;
+  /** What its handler gave back. */
+  output?: Record<string, unknown> | null;
+  /** The job whose handler enqueued it. */
+  parent?: string | null;
+  priority: number;
+  progress?: ProgressBody | null;
+  queue: string;
+  /**
+   * Why it is there. Waiting: `ready`, `delayed`, `retry`, `snoozed`, `unknown` (an effect is being looked up) or
+   * `parked`. Running: `cancelling`. Dead: `discarded` once it was given up.
+   */
+  reason?: string | null;
+  /** The dead letter it repeats. */
+  replay_of?: string | null;
+  /** The job that repeats this dead letter. */
+  replayed_as?: string | null;
+  /** When it runs next, where that is decided. */
+  run_at?: string | null;
+  started_at?: string | null;
+  state: JobState;
+}
+
+/** What became of a wish to cancel. */
+export interface JobCancelled {
+  id: string;
+  /** `cancelled`: it will not run. `running`: its handler is told within seconds; look again. */
+  state: JobState;
+}
+
+/** A job to accept. */
+export interface JobRequest {
+  /** Jobs to follow, one after the other, each when the one before is done. Not in a batch. */
+  chain?: Link[] | null;
+  /** Ties the job to what caused it, in every log line; the request's id when left out. */
+  correlation_id?: string | null;
+  /** The same key, for the same team and kind, gives one job for 30 days. The header `Idempotency-Key` says the same. */
+  idempotency_key?: string | null;
+  key_scope?: KeyScope | null;
+  /** What it does: one of the kinds that `longshore kinds` lists. The queue follows from it. */
+  kind: string;
+  /** At most `limit_to` jobs of the team with this key run at once, whatever their kinds. */
+  limit_key?: string | null;
+  /** How many with `limit_key` run at once; 1 when left out. */
+  limit_to?: number | null;
+  on_conflict?: OnConflict | null;
+  /** With what: the fields of the kind, up to 256 KiB and 32 levels deep. */
+  payload: Record<string, unknown>;
+  /** 0 runs first, 9 last; the kind's own when left out. */
+  priority?: number | null;
+  /** Not before this moment; at most a year ahead. */
+  run_at?: string | null;
+}
+
+/** Where a job is in its life. */
+export type JobState = "waiting" | "running" | "done" | "dead" | "cancelled";
+
+/** How long an idempotency key stands. */
+export type KeyScope = "period" | "unfinished" | "forever";
+
+/** A job that follows another. */
+export interface Link {
+  /** What it does. */
+  kind: string;
+  /** With what. */
+  payload: Record<string, unknown>;
+}
+
+/** What becomes of ticks that nobody was there to fire. */
+export type Missed = "skip" | "run_once" | "catch_up";
+
+/** What the same idempotency key means while it stands. */
+export type OnConflict = "first" | "replace" | "debounce";
+
+/** Why a schedule is stopped. */
+export interface PauseRequest {
+  /** For whoever looks at it later. */
+  reason?: string | null;
+}
+
+/** A plan, and what became of it. */
+export interface PlanBody {
+  approved_at?: string | null;
+  /** The most credits that it may cost. */
+  credits: number;
+  /** What the team has of them now; left out where it costs none. */
+  credits_available?: number | null;
+  ended_at?: string | null;
+  id: string;
+  /** Its letters by kind, and what became of them. */
+  kinds: Group[];
+  /** Letters still to do. */
+  left: number;
+  letters: number;
+  made_at: string;
+  /** It is too large to run before an operator has approved it. */
+  needs_approval: boolean;
+  note?: string | null;
+  /** The edit (RFC 6902). */
+  patch?: Record<string, unknown>[] | null;
+  rate_per_second?: number | null;
+  /** Why they died; numbers in a reason are folded to `#`. */
+  reasons: Reason[];
+  /** Why some can't run again. */
+  refusals: Reason[];
+  started_at?: string | null;
+  state: State;
+  stopped_at?: string | null;
+}
+
+/** What narrows a plan. Each field left out does not. */
+export interface PlanFilter {
+  /** Only with this text in the last error, in any case. */
+  error?: string | null;
+  /** Only these. */
+  jobs?: string[] | null;
+  /** Only of this kind. */
+  kind?: string | null;
+  /** Only those that died then or later. */
+  since?: string | null;
+  /** Only those that died then or earlier. */
+  until?: string | null;
+}
+
+/** Which dead letters to run again, and how. */
+export interface PlanRequest {
+  /** Which: `{}` is all that are open. */
+  filter: PlanFilter;
+  /** The oldest so many of them. */
+  limit?: number;
+  /** Why, for whoever looks at it later. */
+  note?: string | null;
+  /** What is done to each payload: a JSON patch (RFC 6902). */
+  patch?: Record<string, unknown>[] | null;
+  /** Replays a second at most. */
+  rate_per_second?: number | null;
+}
+
+/** A plan that the workers carry out. */
+export interface PlanStarted {
+  id: string;
+  /** The job that does it. Cancel it to stop; run the plan again to go on. */
+  job: string;
+}
+
+/** The body of every refusal, `application/problem+json`. */
+export interface Problem {
+  /** The kind of problem, for programs. */
+  code: string;
+  /** What was wrong this time, and what to do. */
+  detail: string;
+  /** Names this one refusal in our logs. Quote it when you ask for help. */
+  error_id: string;
+  /** The fields that were wrong. */
+  errors?: FieldError[];
+  gone?: unknown | null;
+  /** The HTTP status. */
+  status: number;
+  /** The kind of problem, in words. */
+  title: string;
+  /** Names the kind of problem. */
+  type: string;
+}
+
+/** How far a job has come. */
+export interface ProgressBody {
+  done: number;
+  /** Left out where the handler does not know. */
+  total?: number | null;
+}
+
+/** A reason, and how many letters share it. */
+export interface Reason {
+  /** The first of them. */
+  example: string;
+  /** How many. */
+  letters: number;
+  /** In words. */
+  reason: string;
+}
+
+/** How a dead letter runs again. */
+export interface ReplayRequest {
+  /** With what; its own payload when left out. */
+  payload?: Record<string, unknown> | null;
+}
+
+/** A dead letter that runs again. */
+export interface Replayed {
+  /** The new job. */
+  id: string;
+  /** The dead letter. */
+  replay_of: string;
+}
+
+/** A schedule. */
+export interface ScheduleBody {
+  catch_up_most: number;
+  cron: string;
+  /** The house's configuration says so; it is put back when that is read again. */
+  declared: boolean;
+  kind: string;
+  last_due_at?: string | null;
+  /** The job of that tick; left out where it was skipped. */
+  last_job?: string | null;
+  /** What becomes of ticks that nobody was there to fire: `skip`, `run_once` or `catch_up`. */
+  missed: string;
+  name: string;
+  /** Its next tick; of a paused one, what it would have been. */
+  next_due_at: string;
+  /** Since when it does not fire. */
+  paused_at?: string | null;
+  /** Why: as somebody said, or as the scheduler that had to stop it found. */
+  paused_reason?: string | null;
+  payload: Record<string, unknown>;
+  time_zone: string;
+}
+
+/** A page of schedules, by name. */
+export interface SchedulePage {
+  /** The next page's `after`; left out where no more follow. */
+  next?: string | null;
+  schedules: ScheduleBody[];
+}
+
+/** A schedule as somebody wants it. */
+export interface ScheduleRequest {
+  /** With `catch_up`: so many of the newest are made up for, the rest are skipped. */
+  catch_up_most?: number;
+  /** When: minute hour day month weekday. */
+  cron: string;
+  /** What its jobs do: one of the kinds that `longshore kinds` lists. */
+  kind: string;
+  /** What becomes of ticks that nobody was there to fire; one job stands for all when left out. */
+  missed?: Missed;
+  /** With what; `{}` when left out. */
+  payload?: Record<string, unknown>;
+  /** By which clocks: a name of the IANA database. */
+  time_zone?: string;
+}
+
+/** Where a plan is. */
+export type State = "unapproved" | "ready" | "started" | "stopped" | "ended";
+
+// ------------------------------------------------------------------------------------------------------------------
+// Enqueueing inside your own transaction
+
+/** A value as it goes to the database: text, which a cast in the statement gives its type. */
+type Value = string | null;
+type Row = Record<string, unknown>;
+
+/** Runs one statement in the caller's transaction; made by `fromPg`, `fromDrizzle` or `fromPrisma`. */
+export interface Transaction {
+  /** `text` has `$1`, `$2`, … where `values` belong. */
+  query(text: string, values: readonly Value[]): Promise<Row[]>;
+}
+
+function rowsOf(result: unknown): Row[] {
+  if (Array.isArray(result)) return result as Row[];
+  const rows = (result as { rows?: unknown } | null)?.rows;
+  if (Array.isArray(rows)) return rows as Row[];
+  throw new TypeError("the database driver answered neither an array of rows nor an object with `rows`");
+}
+
+/**
+ * node-postgres. Pass the client on which you said `begin`: a job that is enqueued through a pool is a transaction of its
+ * own, which your rollback does not reach.
+ */
+export function fromPg(client: { query(text: string, values: any[]): PromiseLike<{ rows: any[] }> }): Transaction {
+  return { query: async (text, values) => rowsOf(await client.query(text, [...values])) };
+}
+
+/** Drizzle on Postgres, with whichever driver: `db.transaction(async (tx) => enqueue(fromDrizzle(tx, sql), …))`. */
+export function fromDrizzle<Statement>(
+  tx: { execute(statement: Statement): PromiseLike<unknown> },
+  sql: (strings: TemplateStringsArray, ...values: any[]) => Statement,
+): Transaction {
+  return {
+    query: async (text, values) => {
+      // The template literal that a person would have written here.
+      const parts = text.split(/\$\d+/);
+      const order = [...text.matchAll(/\$(\d+)/g)].map((match) => values[Number(match[1]) - 1]);
+      return rowsOf(await tx.execute(sql(Object.assign(parts, { raw: parts }), ...order)));
+    },
+  };
+}
+
+/** Prisma on Postgres: `prisma.$transaction(async (tx) => enqueue(fromPrisma(tx), …))`. */
+export function fromPrisma(tx: { $queryRawUnsafe(text: string, ...values: any[]): PromiseLike<unknown> }): Transaction {
+  return { query: async (text, values) => rowsOf(await tx.$queryRawUnsafe(text, ...values)) };
+}
+
+/** A job that follows another, when that is done. */
+export type Following = {
+  [K in Kind]: {
+    kind: K;
+    payload: Payloads[K];
+    /** At most `limitTo` jobs of the team with this key run at once. */
+    limitKey?: string;
+    limitTo?: number;
+  };
+}[Kind];
+
+/** What holds for one job as for many. */
+export interface CommonOptions {
+  /** The team that the job belongs to: from what you know of the caller, never from a request's body. */
+  team: string;
+  /** `period` (30 days, or `keyLifetime`; the default), `unfinished` (until the job ends), `forever`. */
+  keyScope?: KeyScope;
+  /** What the same key means while it stands: `first` (the default), `replace`, `debounce`. */
+  onConflict?: OnConflict;
+  /** How long a key is remembered, as Postgres writes a span: `"1 day"`. */
+  keyLifetime?: string;
+  /** Ties the job, and all that it causes, to your request in the logs. */
+  correlationId?: string;
+  /** The job that causes this one. */
+  parent?: string;
+  /** The open batch that it belongs to. */
+  batch?: string;
+}
+
+/** How a job is to run. */
+export interface JobOptions {
+  /** The same key, for the same team and kind, gives one job. */
+  uniqueKey?: string;
+  /** Not before this moment; at most a year ahead. */
+  runAt?: Date | string;
+  /** 0 runs first, 9 last; the kind's own when left out. */
+  priority?: number;
+  /** At most `limitTo` (1 when left out) jobs of the team with this key run at once. */
+  limitKey?: string;
+  limitTo?: number;
+}
+
+export interface EnqueueOptions extends CommonOptions, JobOptions {
+  /** Jobs to follow, one after the other, each when the one before is done. */
+  chain?: Following[];
+}
+
+/** An accepted job. It exists when your transaction commits. */
+export interface Enqueued {
+  /** `job_42`, as the HTTP API and the command line call it. */
+  jobId: string;
+  /** The key had named this job before. */
+  deduplicated: boolean;
+}
+
+/** A job that was not accepted. Your transaction is over, as after any error of Postgres: roll it back. */
+export class EnqueueError extends Error {
+  override readonly name = "EnqueueError";
+  constructor(
+    message: string,
+    /** The SQLSTATE, `LS001` to `LS017`: docs/SQL.md, "Errors". */
+    readonly code: string,
+    /** The field that is wrong: `payload.lead_id`. */
+    readonly field: string | undefined,
+    /** What to do. */
+    readonly hint: string | undefined,
+    options?: { cause?: unknown },
+  ) {
+    super(message);
+    if (options && "cause" in options) Object.defineProperty(this, "cause", { value: options.cause, enumerable: false });
+  }
+}
+
+// Drizzle and Prisma wrap what the driver said; it is somewhere below.
+function refusal(error: unknown): EnqueueError | undefined {
+  const seen = new Set<unknown>();
+  const look = (value: unknown): EnqueueError | undefined => {
+    if (typeof value !== "object" || value === null || seen.has(value) || seen.size > 20) return undefined;
+    seen.add(value);
+    const said = value as Record<string, unknown>;
+    const text = (...names: string[]) => names.map((name) => said[name]).find((one): one is string => typeof one === "string");
+    const code = [said.code, said.originalCode].find((one) => typeof one === "string" && /^LS\d{3}$/.test(one)) as string | undefined;
+    if (code) {
+      return new EnqueueError(text("message", "originalMessage") ?? code, code, text("detail"), text("hint"), { cause: error });
+    }
+    return [said.cause, said.meta, said.driverAdapterError].map(look).find((one) => one !== undefined);
+  };
+  return look(error);
+}
+
+async function ask(tx: Transaction, text: string, values: readonly Value[]): Promise<Row[]> {
+  try {
+    return await tx.query(text, values);
+  } catch (error) {
+    throw refusal(error) ?? error;
+  }
+}
+
+function moment(at: Date | string | undefined): Value {
+  return at instanceof Date ? at.toISOString() : (at ?? null);
+}
+
+function bareId(id: string, what: string): string {
+  const digits = new RegExp(`^(?:${what}_)?([0-9]{1,19})$`).exec(id)?.[1];
+  if (digits === undefined) throw new TypeError(`${JSON.stringify(id)} is not the id of a ${what}`);
+  return digits;
+}
+
+// Only what was said is passed, so that what was not has the default of the database.
+class Call {
+  readonly values: Value[] = [];
+  readonly #said: string[] = [];
+  say(name: string, type: string, value: Value | undefined): this {
+    return value === undefined || value === null ? this : this.sayAs(name, `${this.place(value)}::${type}`);
+  }
+  sayAs(name: string, expression: string): this {
+    this.#said.push(`${name} => ${expression}`);
+    return this;
+  }
+  place(value: Value): string {
+    return `$${this.values.push(value)}::text`;
+  }
+  common(options: CommonOptions): this {
+    return this.say("key_scope", "text", options.keyScope)
+      .say("on_conflict", "text", options.onConflict)
+      .say("key_lifetime", "interval", options.keyLifetime)
+      .say("correlation_id", "text", options.correlationId)
+      .say("parent_id", "bigint", options.parent === undefined ? null : bareId(options.parent, "job"))
+      .say("batch_id", "bigint", options.batch === undefined ? null : bareId(options.batch, "batch"));
+  }
+  toString(): string {
+    return this.#said.join(", ");
+  }
+}
+
+/**
+ * Enqueues a job in your transaction: it exists when that commits, and leaves nothing when it rolls back.
+ *
+ * ```ts
+ * await db.transaction(async (tx) => {
+ *   const [lead] = await tx.insert(leads).values(row).returning();
+ *   await enqueue(fromDrizzle(tx, sql), "enrich_person", { lead_id: lead.id }, { team, uniqueKey: `lead-${lead.id}` });
+ * });
+ * ```
+ */
+export async function enqueue<K extends Kind>(tx: Transaction, kind: K, payload: Payloads[K], options: EnqueueOptions): Promise<Enqueued> {
+  const call = new Call()
+    .say("team_id", "uuid", options.team)
+    .say("kind", "text", kind)
+    .say("payload", "jsonb", JSON.stringify(payload))
+    .say("idempotency_key", "text", options.uniqueKey)
+    .say("run_at", "timestamptz", moment(options.runAt))
+    .say("priority", "smallint", options.priority?.toString())
+    .common(options)
+    .say("limit_key", "text", options.limitKey)
+    .say("limit_to", "integer", options.limitTo?.toString());
+  if (options.chain) {
+    const chain = options.chain.map((link) => ({ kind: link.kind, payload: link.payload, limit_key: link.limitKey, limit_to: link.limitTo }));
+    call.say("chain", "jsonb", JSON.stringify(chain));
+  }
+  const [row] = await ask(tx, `select job_id::text as job_id, deduplicated from queue.enqueue(${call})`, call.values);
+  if (!row) throw new TypeError("queue.enqueue answered no row");
+  return { jobId: `job_${row.job_id}`, deduplicated: row.deduplicated === true };
+}
+
+/** One of many jobs. */
+export interface ManyItem<K extends Kind> extends JobOptions {
+  payload: Payloads[K];
+}
+
+/** What became of one of many: a job, or why not. A refused one does not harm its neighbours. */
+export type ManyResult = (Enqueued & { error?: undefined }) | { jobId?: undefined; deduplicated?: undefined; error: EnqueueError };
+
+/** Enqueues many jobs of one kind with one statement, by far the cheapest way in: up to a few thousand at a time. */
+export async function enqueueMany<K extends Kind>(
+  tx: Transaction,
+  kind: K,
+  items: readonly ManyItem<K>[],
+  options: CommonOptions,
+): Promise<ManyResult[]> {
+  if (items.length === 0) return [];
+  const call = new Call().say("team_id", "uuid", options.team).say("kind", "text", kind);
+  const array = (name: string, type: string, values: readonly unknown[], element = "value #>> '{}'") => {
+    if (values.every((value) => value === null || value === undefined)) return;
+    const all = call.place(JSON.stringify(values.map((value) => value ?? null)));
+    const each = `select (${element})::${type} from jsonb_array_elements(${all}::jsonb) with ordinality as given(value, at) order by at`;
+    call.sayAs(name, `array(${each})`);
+  };
+  array("payloads", "jsonb", items.map((item) => item.payload), "value");
+  array("idempotency_keys", "text", items.map((item) => item.uniqueKey));
+  array("run_ats", "timestamptz", items.map((item) => moment(item.runAt)));
+  array("priorities", "smallint", items.map((item) => item.priority));
+  array("limit_keys", "text", items.map((item) => item.limitKey));
+  array("limit_tos", "integer", items.map((item) => item.limitTo));
+  call.common(options);
+  const text = `select job_id::text as job_id, deduplicated, problem from queue.enqueue_many(${call}) order by ordinal`;
+  return (await ask(tx, text, call.values)).map((row) => {
+    if (typeof row.problem !== "string") return { jobId: `job_${row.job_id}`, deduplicated: row.deduplicated === true };
+    const [code = "", field, message = "", hint] = row.problem.split("|");
+    return { error: new EnqueueError(message, code, field || undefined, hint || undefined) };
+  });
+}
+
+// ------------------------------------------------------------------------------------------------------------------
+// HTTP
+
+/** A refusal of the API (RFC 9457). */
+export class LongshoreError extends Error {
+  override readonly name = "LongshoreError";
+  constructor(
+    /** The HTTP status. */
+    readonly status: number,
+    /** Why, for programs: `missing_scope`, `invalid_payload`, … */
+    readonly code: string,
+    detail: string,
+    /** Quote it when you ask us. */
+    readonly errorId: string | undefined,
+    /** The fields that were wrong. */
+    readonly errors: readonly FieldError[],
+    /** When to try again, in milliseconds from now, where the API said so. */
+    readonly retryAfterMs: number | undefined,
+  ) {
+    super(detail);
+  }
+}
+
+export interface ClientOptions {
+  /** Where the API answers: `https://jobs.example.com`. */
+  url: string;
+  /** An API key of your team: `lsk_live_…`. Never in a browser. */
+  key: string;
+  /** How often a request is tried in all; 5 when left out. */
+  attempts?: number;
+  /** How long one attempt may take; 40 seconds when left out, since a request may wait for a job. */
+  timeoutMs?: number;
+  /** The longest time that is waited when the API says `Retry-After`; 60 seconds when left out. Beyond it the refusal is thrown. */
+  patienceMs?: number;
+  /** In place of the global `fetch`. */
+  fetch?: typeof globalThis.fetch;
+  /** How to wait between attempts, for tests. */
+  sleep?: (ms: number) => Promise<void>;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+  /** Sent as `If-None-Match`, `If-Match`, …: whatever the operation's page in `/docs` names and this client does not. */
+  headers?: Record<string, string>;
+}
+
+interface Operation {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  path: string;
+  query?: Record<string, unknown>;
+  headers?: Record<string, unknown>;
+  body?: unknown;
+  /** It takes an idempotency key, so that it may be sent again whatever happened to it. */
+  keyed?: boolean;
+}
+
+/** What the methods of `Longshore` stand on: retries, deadlines, refusals. */
+class Requests {
+  readonly #options: Required<ClientOptions>;
+
+  constructor(options: ClientOptions) {
+    const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+    this.#options = {
+      attempts: 5,
+      timeoutMs: 40_000,
+      patienceMs: 60_000,
+      fetch: (input, init) => globalThis.fetch(input, init),
+      sleep,
+      ...options,
+      url: options.url.replace(/\/+$/, ""),
+    };
+  }
+
+  // A request is sent again when that can't do its work twice: it reads, it is idempotent by its method, it carries a key, or
+  // the API said that it did not begin (429).
+  protected async call(operation: Operation, options: CallOptions = {}): Promise<any> {
+    const { attempts, patienceMs, sleep } = this.#options;
+    const headers = new Headers(options.headers);
+    for (const [name, value] of Object.entries(operation.headers ?? {})) {
+      if (value !== undefined && value !== null) headers.set(name, String(value));
+    }
+    if (operation.keyed && !headers.has("idempotency-key")) headers.set("idempotency-key", globalThis.crypto.randomUUID());
+    const repeatable = operation.method !== "POST" && operation.method !== "PATCH" ? true : headers.has("idempotency-key");
+    for (let attempt = 1; ; attempt++) {
+      options.signal?.throwIfAborted();
+      let wait: number;
+      try {
+        return await this.#once(operation, headers, options.signal);
+      } catch (error) {
+        if (options.signal?.aborted || attempt >= attempts) throw error;
+        if (error instanceof LongshoreError) {
+          const begun = error.status !== 429;
+          const passing = [408, 429, 502, 503, 504].includes(error.status) || (error.status === 500 && repeatable);
+          if (!passing || (begun && !repeatable)) throw error;
+          if ((error.retryAfterMs ?? 0) > patienceMs) throw error;
+          wait = error.retryAfterMs ?? backoff(attempt);
+        } else {
+          if (!repeatable) throw error;
+          wait = backoff(attempt);
+        }
+      }
+      await sleep(wait);
+    }
+  }
+
+  async #once(operation: Operation, headers: Headers, signal: AbortSignal | undefined): Promise<unknown> {
+    const deadline = AbortSignal.timeout(this.#options.timeoutMs);
+    const response = await this.send(operation, headers, signal ? AbortSignal.any([signal, deadline]) : deadline);
+    if (response.status === 204) return undefined;
+    return await response.json();
+  }
+
+  protected async send(operation: Operation, given: Headers, signal: AbortSignal | undefined): Promise<Response> {
+    const url = new URL(this.#options.url + operation.path);
+    for (const [name, value] of Object.entries(operation.query ?? {})) {
+      if (value !== undefined && value !== null) url.searchParams.set(name, value instanceof Date ? value.toISOString() : String(value));
+    }
+    const headers = new Headers(given);
+    headers.set("authorization", `Bearer ${this.#options.key}`);
+    if (!headers.has("accept")) headers.set("accept", "application/json, application/problem+json");
+    const init: RequestInit = { method: operation.method, headers, redirect: "error" };
+    if (signal) init.signal = signal;
+    if (operation.body !== undefined) {
+      headers.set("content-type", "application/json");
+      init.body = JSON.stringify(operation.body);
+    }
+    const response = await this.#options.fetch(url, init);
+    if (!response.ok) throw await refused(response);
+    return response;
+  }
+
+  // Server-sent events, taken up again behind the last one when the connection is lost.
+  protected async *stream(operation: Operation, options: CallOptions = {}): AsyncGenerator<ServerEvent, void, undefined> {
+    const headers = new Headers(options.headers);
+    headers.set("accept", "text/event-stream, application/problem+json");
+    let pause = 1_000;
+    for (let silent = 0; ; ) {
+      options.signal?.throwIfAborted();
+      try {
+        const response = await this.send(operation, headers, options.signal);
+        for await (const event of events(response)) {
+          silent = 0;
+          if (event.retry !== undefined) pause = event.retry;
+          if (event.id !== undefined) headers.set("last-event-id", event.id);
+          if (event.data !== undefined) yield { event: event.event ?? "message", id: event.id, data: JSON.parse(event.data) };
+          if (event.event === "end") return;
+        }
+      } catch (error) {
+        if (options.signal?.aborted) throw error;
+        if (error instanceof LongshoreError && ![429, 502, 503, 504].includes(error.status)) throw error;
+        if (++silent >= this.#options.attempts) throw error;
+        if (error instanceof LongshoreError && error.retryAfterMs !== undefined) pause = error.retryAfterMs;
+      }
+      await this.#options.sleep(pause);
+    }
+  }
+}
+
+/** One server-sent event. */
+export interface ServerEvent {
+  event: string;
+  id: string | undefined;
+  data: unknown;
+}
+
+// Half of the doubled time for sure and half by chance, so that many callers don't come back at one moment.
+function backoff(attempt: number): number {
+  const most = Math.min(8_000, 250 * 2 ** (attempt - 1));
+  return most / 2 + Math.random() * (most / 2);
+}
+
+function retryAfter(response: Response): number | undefined {
+  const said = response.headers.get("retry-after");
+  if (said === null) return undefined;
+  const seconds = Number(said);
+  const ms = Number.isFinite(seconds) ? seconds * 1_000 : Date.parse(said) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+async function refused(response: Response): Promise<LongshoreError> {
+  const text = await response.text().catch(() => "");
+  let problem: Partial<Problem> = {};
+  try {
+    problem = JSON.parse(text) as Partial<Problem>;
+  } catch {
+    // Whatever stands between us and the API has answered in its own words.
+  }
+  const detail = problem.detail ?? problem.title ?? `The API answered ${response.status}.`;
+  return new LongshoreError(response.status, problem.code ?? "unknown", detail, problem.error_id, problem.errors ?? [], retryAfter(response));
+}
+
+interface RawEvent {
+  event?: string;
+  id?: string;
+  data?: string;
+  retry?: number;
+}
+
+async function* events(response: Response): AsyncGenerator<RawEvent, void, undefined> {
+  if (!response.body) return;
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      rest += decoder.decode(value, { stream: true });
+      const blocks = rest.split(/\r?\n\r?\n/);
+      rest = blocks.pop() ?? "";
+      for (const block of blocks) {
+        const event: RawEvent = {};
+        for (const line of block.split(/\r?\n/)) {
+          const [, field = "", value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line) ?? [];
+          if (field === "data") event.data = event.data === undefined ? value : `${event.data}\n${value}`;
+          if (field === "event") event.event = value;
+          if (field === "id") event.id = value;
+          if (field === "retry" && /^\d+$/.test(value)) event.retry = Number(value);
+        }
+        if (Object.keys(event).length > 0) yield event;
+      }
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** What `listDead` takes. */
+export interface ListDeadInput {
+  /** Only of this kind. */
+  kind?: string;
+  /** Only with this text in the last error, in any case. */
+  error?: string;
+  /** Only those that died then or later. */
+  since?: string | Date;
+  /** Only those that died then or earlier. */
+  until?: string | Date;
+  /** Also those that were replayed or discarded. */
+  all?: boolean;
+  /** Go on behind this one: the `next` of the page before. */
+  after?: string;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `makeDeadPlan` takes. */
+export interface MakeDeadPlanInput {
+  body: PlanRequest;
+}
+
+/** What `getDeadPlan` takes. */
+export interface GetDeadPlanInput {
+  /** The plan */
+  id: string;
+}
+
+/** What `runDeadPlan` takes. */
+export interface RunDeadPlanInput {
+  /** The plan */
+  id: string;
+}
+
+/** What `getDead` takes. */
+export interface GetDeadInput {
+  /** The job */
+  id: string;
+}
+
+/** What `discardDead` takes. */
+export interface DiscardDeadInput {
+  /** The job */
+  id: string;
+}
+
+/** What `replayDead` takes. */
+export interface ReplayDeadInput {
+  /** The job */
+  id: string;
+  body?: ReplayRequest | null;
+}
+
+/** What `enqueueJob` takes. */
+export interface EnqueueJobInput {
+  /** As the field `idempotency_key`; quoted or bare. */
+  idempotencyKey?: string | null;
+  body: JobRequest;
+}
+
+/** What `enqueueJobs` takes. */
+export interface EnqueueJobsInput {
+  body: BatchRequest;
+}
+
+/** What `getJob` takes. */
+export interface GetJobInput {
+  /** The job */
+  id: string;
+}
+
+/** What `cancelJob` takes. */
+export interface CancelJobInput {
+  /** The job */
+  id: string;
+}
+
+/** What `listSchedules` takes. */
+export interface ListSchedulesInput {
+  /** Go on behind this one: the `next` of the page before. */
+  after?: string;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `deleteSchedule` takes. */
+export interface DeleteScheduleInput {
+  /** Its name */
+  name: string;
+}
+
+/** What `getSchedule` takes. */
+export interface GetScheduleInput {
+  /** Its name */
+  name: string;
+}
+
+/** What `putSchedule` takes. */
+export interface PutScheduleInput {
+  /** Its name: small letters, digits, and _ . - (100 at most) */
+  name: string;
+  body: ScheduleRequest;
+}
+
+/** What `pauseSchedule` takes. */
+export interface PauseScheduleInput {
+  /** Its name */
+  name: string;
+  body?: PauseRequest | null;
+}
+
+/** What `resumeSchedule` takes. */
+export interface ResumeScheduleInput {
+  /** Its name */
+  name: string;
+}
+
+/** What `runSchedule` takes. */
+export interface RunScheduleInput {
+  /** Its name */
+  name: string;
+  /** Names this wish; at most 140 bytes, quoted or bare. */
+  idempotencyKey?: string | null;
+}
+
+/** The HTTP API. Each method is an operation of `/docs`; each throws a `LongshoreError` when it is refused. */
+export class Longshore extends Requests {
+  /**
+   * List dead letters.
+   *
+   * The newest first. Nothing is counted: there is no total.
+   *
+   * `GET /v1/dead`
+   */
+  listDead(input: ListDeadInput = {}, options?: CallOptions): Promise<DeadPage> {
+    return this.call({ method: "GET", path: `/v1/dead`, query: { kind: input.kind, error: input.error, since: input.since, until: input.until, all: input.all, after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Plan a replay.
+   *
+   * Nothing runs yet: the answer says what the plan holds, what would be refused and why, and what it may cost.
+   *
+   * `POST /v1/dead/plans`
+   */
+  makeDeadPlan(input: MakeDeadPlanInput, options?: CallOptions): Promise<PlanBody> {
+    return this.call({ method: "POST", path: `/v1/dead/plans`, body: input.body }, options);
+  }
+
+  /**
+   * Look at a plan.
+   *
+   * What it holds, what became of its letters, and of the jobs that repeat them.
+   *
+   * `GET /v1/dead/plans/{id}`
+   */
+  getDeadPlan(input: GetDeadPlanInput, options?: CallOptions): Promise<PlanBody> {
+    return this.call({ method: "GET", path: `/v1/dead/plans/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Run a plan.
+   *
+   * Workers replay its letters at its rate, each once. Asked again it goes on where it was, or answers with the job that is
+   * at it.
+   *
+   * `POST /v1/dead/plans/{id}/run`
+   */
+  runDeadPlan(input: RunDeadPlanInput, options?: CallOptions): Promise<PlanStarted> {
+    return this.call({ method: "POST", path: `/v1/dead/plans/${encodeURIComponent(input.id)}/run` }, options);
+  }
+
+  /**
+   * Look at a dead letter.
+   *
+   * `GET /v1/dead/{id}`
+   */
+  getDead(input: GetDeadInput, options?: CallOptions): Promise<DeadBody> {
+    return this.call({ method: "GET", path: `/v1/dead/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Give a dead letter up.
+   *
+   * It stays on record, and is not replayed any more.
+   *
+   * `POST /v1/dead/{id}/discard`
+   */
+  discardDead(input: DiscardDeadInput, options?: CallOptions): Promise<DeadBody> {
+    return this.call({ method: "POST", path: `/v1/dead/${encodeURIComponent(input.id)}/discard` }, options);
+  }
+
+  /**
+   * Replay a dead letter.
+   *
+   * Once: a new job with the whole envelope, under the same rules (send key, consent and credit are looked at again).
+   *
+   * `POST /v1/dead/{id}/replay`
+   */
+  replayDead(input: ReplayDeadInput, options?: CallOptions): Promise<Replayed> {
+    return this.call({ method: "POST", path: `/v1/dead/${encodeURIComponent(input.id)}/replay`, body: input.body }, options);
+  }
+
+  /**
+   * Enqueue one job.
+   *
+   * 202 says that it is written down and survives any crash of ours. A duplicate by key answers 200 with the first job.
+   *
+   * `POST /v1/jobs`
+   */
+  enqueueJob(input: EnqueueJobInput, options?: CallOptions): Promise<JobAccepted> {
+    return this.call({ method: "POST", path: `/v1/jobs`, headers: { "Idempotency-Key": input.idempotencyKey }, body: input.body, keyed: true }, options);
+  }
+
+  /**
+   * Enqueue up to 1,000 jobs.
+   *
+   * Each item is answered for itself: a duplicate or a bad item never fails its neighbours. All that are accepted are
+   * written down together.
+   *
+   * `POST /v1/jobs/batch`
+   */
+  enqueueJobs(input: EnqueueJobsInput, options?: CallOptions): Promise<BatchBody> {
+    return this.call({ method: "POST", path: `/v1/jobs/batch`, body: input.body }, options);
+  }
+
+  /**
+   * Look at a job.
+   *
+   * 410 where history was dropped: then `gone` in the problem says how many jobs of the team around it ended how, by day and
+   * kind.
+   *
+   * `GET /v1/jobs/{id}`
+   */
+  getJob(input: GetJobInput, options?: CallOptions): Promise<JobBody> {
+    return this.call({ method: "GET", path: `/v1/jobs/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Cancel a job.
+   *
+   * A waiting job will not run. A running one is told within seconds, and ends as cancelled unless it is done first.
+   *
+   * `POST /v1/jobs/{id}/cancel`
+   */
+  cancelJob(input: CancelJobInput, options?: CallOptions): Promise<JobCancelled> {
+    return this.call({ method: "POST", path: `/v1/jobs/${encodeURIComponent(input.id)}/cancel` }, options);
+  }
+
+  /**
+   * List schedules.
+   *
+   * `GET /v1/schedules`
+   */
+  listSchedules(input: ListSchedulesInput = {}, options?: CallOptions): Promise<SchedulePage> {
+    return this.call({ method: "GET", path: `/v1/schedules`, query: { after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Take a schedule away.
+   *
+   * Jobs that it has enqueued stay.
+   *
+   * `DELETE /v1/schedules/{name}`
+   */
+  deleteSchedule(input: DeleteScheduleInput, options?: CallOptions): Promise<void> {
+    return this.call({ method: "DELETE", path: `/v1/schedules/${encodeURIComponent(input.name)}` }, options);
+  }
+
+  /**
+   * Look at a schedule.
+   *
+   * `GET /v1/schedules/{name}`
+   */
+  getSchedule(input: GetScheduleInput, options?: CallOptions): Promise<ScheduleBody> {
+    return this.call({ method: "GET", path: `/v1/schedules/${encodeURIComponent(input.name)}` }, options);
+  }
+
+  /**
+   * Create or replace a schedule.
+   *
+   * Whoever says the same again changes nothing. A pause stays; a change of the pattern counts from now on.
+   *
+   * `PUT /v1/schedules/{name}`
+   */
+  putSchedule(input: PutScheduleInput, options?: CallOptions): Promise<ScheduleBody> {
+    return this.call({ method: "PUT", path: `/v1/schedules/${encodeURIComponent(input.name)}`, body: input.body }, options);
+  }
+
+  /**
+   * Stop a schedule.
+   *
+   * `POST /v1/schedules/{name}/pause`
+   */
+  pauseSchedule(input: PauseScheduleInput, options?: CallOptions): Promise<ScheduleBody> {
+    return this.call({ method: "POST", path: `/v1/schedules/${encodeURIComponent(input.name)}/pause`, body: input.body }, options);
+  }
+
+  /**
+   * Let a schedule go on.
+   *
+   * With its next tick from now; the ones in between are not made up for.
+   *
+   * `POST /v1/schedules/{name}/resume`
+   */
+  resumeSchedule(input: ResumeScheduleInput, options?: CallOptions): Promise<ScheduleBody> {
+    return this.call({ method: "POST", path: `/v1/schedules/${encodeURIComponent(input.name)}/resume` }, options);
+  }
+
+  /**
+   * Run a schedule now.
+   *
+   * Enqueues its job, paused or not; its ticks come as they would have. With the header `Idempotency-Key`, the same key gives
+   * the same job for 30 days.
+   *
+   * `POST /v1/schedules/{name}/run`
+   */
+  runSchedule(input: RunScheduleInput, options?: CallOptions): Promise<JobAccepted> {
+    return this.call({ method: "POST", path: `/v1/schedules/${encodeURIComponent(input.name)}/run`, headers: { "Idempotency-Key": input.idempotencyKey }, keyed: true }, options);
+  }
+}

@@ -1,0 +1,3 @@
+//! What somebody with power did stands in a chain that nobody can change unseen.
+
+mod chain;

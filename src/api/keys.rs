@@ -182,7 +182,8 @@ pub async fn create(State(api): State<Api>, caller: Caller, request: Request) ->
                 format!("A team has at most {MOST} live keys: end one that is not used."),
             ));
         }
-        let key = keys::create(&mut tx, team, &wanted.name, &scopes, wanted.expires_at, &*api.random).await.map_err(refusal)?;
+        let key =
+            keys::create(&mut tx, team, &by, &wanted.name, &scopes, wanted.expires_at, &*api.random).await.map_err(refusal)?;
         tx.commit().await?;
         info!(made.key.id = key.key_id, by, "key created");
         Ok::<_, ApiError>(NewKeyBody {
@@ -224,7 +225,7 @@ pub async fn rotate(
         let mut tx = db::begin_as(&api.pool, team).await?;
         let held = keys::hold(&mut tx, team, &id).await.map_err(refusal)?;
         caller.may_grant(&held.scopes)?;
-        let new = keys::rotate(&mut tx, team, &id, grace, &*api.random).await.map_err(refusal)?;
+        let new = keys::rotate(&mut tx, team, &by, &id, grace, &*api.random).await.map_err(refusal)?;
         tx.commit().await?;
         info!(old.key.id = id, made.key.id = new.key.key_id, by, "key rotated");
         Ok::<_, ApiError>(NewKeyBody {
@@ -255,7 +256,7 @@ pub async fn revoke(
     let ended = tokio::spawn(async move {
         let (team, by) = (caller.team(), caller.name());
         let mut tx = db::begin_as(&api.pool, team).await?;
-        keys::revoke(&mut tx, team, &id).await.map_err(refusal)?;
+        keys::revoke(&mut tx, team, &by, &id).await.map_err(refusal)?;
         tx.commit().await?;
         // Here at once; the other processes ask again within seconds.
         api.keys.forget(&id);

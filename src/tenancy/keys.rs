@@ -11,6 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use longshore_workers::{clock::Random, ids::TeamId};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::store::jobs::interval;
@@ -164,10 +165,12 @@ pub struct KeyView {
     pub person: Option<String>,
 }
 
-/// Makes a key for a team. Its text is in the answer and nowhere else.
+/// Makes a key for a team. Its text is in the answer and nowhere else. Like all that changes keys here it writes down who did it
+/// (`by`), as the last statement: end the transaction then.
 pub async fn create(
     conn: &mut PgConnection,
     team: TeamId,
+    by: &str,
     name: &str,
     scopes: &[Scope],
     expires_at: Option<DateTime<Utc>>,
@@ -177,11 +180,13 @@ pub async fn create(
     let made = credential::make(Sort::Key, random);
     let stored =
         sqlx::query_file_scalar!("src/tenancy/keys/create.sql", team.0, made.key_id, name, &made.digest, &scopes, expires_at)
-            .fetch_optional(conn)
+            .fetch_optional(&mut *conn)
             .await?;
     if let (None, Some(end)) = (stored, expires_at) {
         return Err(KeyError::Expired(end));
     }
+    let after = json!({ "scopes": scopes, "expires_at": expires_at });
+    write_down(conn, team, by, "key.create", &format!("key {}", made.key_id), None, Some(after)).await?;
     Ok(NewKey { key_id: made.key_id, text: made.text })
 }
 
@@ -192,6 +197,7 @@ pub const TOKEN_HOURS: u32 = 24;
 pub async fn token(
     conn: &mut PgConnection,
     team: TeamId,
+    by: &str,
     person: &str,
     scopes: &[Scope],
     hours: u32,
@@ -204,8 +210,10 @@ pub async fn token(
     let made = credential::make(Sort::Token, random);
     let life = interval(Duration::from_secs(u64::from(hours) * 3600));
     let ends = sqlx::query_file_scalar!("src/tenancy/keys/token.sql", team.0, made.key_id, person, &made.digest, &scopes, life)
-        .fetch_one(conn)
+        .fetch_one(&mut *conn)
         .await?;
+    let (target, after) = (format!("token {} for {person}", made.key_id), json!({ "scopes": scopes, "expires_at": ends }));
+    write_down(conn, team, by, "token.create", &target, None, Some(after)).await?;
     Ok((NewKey { key_id: made.key_id, text: made.text }, ends))
 }
 
@@ -239,6 +247,7 @@ pub async fn hold(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Result
 pub async fn rotate(
     conn: &mut PgConnection,
     team: TeamId,
+    by: &str,
     key_id: &str,
     grace: Duration,
     random: &dyn Random,
@@ -250,9 +259,12 @@ pub async fn rotate(
     let made = credential::make(Sort::Key, random);
     let replaced =
         sqlx::query_file!("src/tenancy/keys/replace.sql", team.0, key_id, made.key_id, &made.digest[..], interval(grace))
-            .fetch_optional(conn)
+            .fetch_optional(&mut *conn)
             .await?;
     let replaced = replaced.ok_or_else(|| KeyError::TwoLive(key_id.to_owned()))?;
+    let after = json!({ "new": made.key_id, "scopes": replaced.scopes, "expires_at": replaced.expires_at,
+        "old_expires_at": replaced.old_expires_at });
+    write_down(conn, team, by, "key.rotate", &format!("key {key_id}"), None, Some(after)).await?;
     Ok(Replacement {
         key: NewKey { key_id: made.key_id, text: made.text },
         name: replaced.name,
@@ -305,12 +317,29 @@ pub async fn list(conn: &mut PgConnection, team: TeamId) -> Result<Vec<KeyView>,
 }
 
 /// Ends a key. Processes that cache keys notice within [`CACHE_SECONDS`] seconds.
-pub async fn revoke(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Result<(), KeyError> {
+pub async fn revoke(conn: &mut PgConnection, team: TeamId, by: &str, key_id: &str) -> Result<(), KeyError> {
     if !is_id(key_id) {
         return Err(not_found(key_id));
     }
-    let ended = sqlx::query_file!("src/tenancy/keys/revoke.sql", team.0, key_id).fetch_optional(conn).await?;
-    ended.map(drop).ok_or_else(|| not_found(key_id))
+    let ended = sqlx::query_file!("src/tenancy/keys/revoke.sql", team.0, key_id).fetch_optional(&mut *conn).await?;
+    let ended = ended.ok_or_else(|| not_found(key_id))?;
+    let (noun, action) = if ended.person.is_some() { ("token", "token.revoke") } else { ("key", "key.revoke") };
+    let before = json!({ "scopes": ended.scopes, "expires_at": ended.expires_at });
+    Ok(write_down(conn, team, by, action, &format!("{noun} {key_id}"), Some(before), None).await?)
+}
+
+/// Neither a key's name nor its secret: a name is anybody's words, and what is written down stays.
+async fn write_down(
+    conn: &mut PgConnection,
+    team: TeamId,
+    by: &str,
+    action: &str,
+    target: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query_file_scalar!("src/tenancy/keys/audit.sql", team.0, by, action, target, before, after).fetch_one(conn).await?;
+    Ok(())
 }
 
 /// How long a process may go on believing in a key it has checked.

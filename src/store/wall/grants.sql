@@ -40,6 +40,8 @@ union all
 select 'sequence_grant', 'sequence ' || name, format('gives %s to %s: it tells how much all teams do', may, who), undo
 from given where kind = 'sequence' and who not in ('longshore_engine', 'PUBLIC')
   and not (may = 'SELECT' and who in ('longshore_operator', 'longshore_auditor', 'longshore_scheduler'))
+  -- One that carries its reason may be drawn from.
+  and not (may = 'USAGE' and obj_description(name::regclass, 'pg_class') is not null)
 union all
 select 'producer_grant', kind || ' ' || name, format('gives %s to longshore_producer, which acts through functions alone', may), undo
 from given where who = 'longshore_producer' and kind in ('table', 'view', 'sequence')

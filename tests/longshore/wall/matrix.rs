@@ -30,7 +30,7 @@ const LEGEND: &str = "\
 #   .  nothing seen or changed        v  team one's row, and no other      w  rows of other teams alone
 #   a  rows of all teams              s  rows that are no team's           d  permission denied
 #   p  against a policy               k  no such parent                    u  there is one already
-#   x  not done under row security    f  append-only                       n  a value is missing
+#   x  not done under row security    f  refused by a trigger              n  a value is missing
 #   -  refers to no other table of a team                                  !  tells a row of another team from an absent one
 # `foreign`: a row that refers to another team's; the answer is the one for a row that is not there.
 # Functions: v it ran, t refused for the team, d permission denied, e another refusal.
@@ -58,11 +58,11 @@ async fn new_connection(db: &TestDb) -> PgConnection {
     PgConnection::connect(&db.admin_url()).await.expect("a connection")
 }
 
-/// Tables, without COPY.
+/// Tables, without COPY, by a connection for each way to have set a team: what was set once is never unset again.
 async fn statements(db: &TestDb, tables: &[Subject], matrix: &mut Matrix) {
-    // A connection of its own in which no team was ever set.
-    let mut conn = new_connection(db).await;
-    for (_, team, context) in TEAMS {
+    let by_team = TEAMS.map(|(_, team, context)| async move {
+        let mut conn = new_connection(db).await;
+        let mut answers = Vec::new();
         for table in tables {
             let cells: Vec<(String, String, String)> = sqlx::query_as(
                 "select r, o, matrix.cell($1, 'longshore_' || r, o, $2, $3) from unnest($4::text[]) r, unnest($5::text[]) o",
@@ -75,10 +75,12 @@ async fn statements(db: &TestDb, tables: &[Subject], matrix: &mut Matrix) {
             .fetch_all(&mut conn)
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", table.name));
-            for (role, operation, letter) in cells {
-                put(matrix, &table.name, &role, &operation, &letter);
-            }
+            answers.extend(cells.into_iter().map(|cell| (&table.name, cell)));
         }
+        answers
+    });
+    for (table, (role, operation, letter)) in futures_util::future::join_all(by_team).await.into_iter().flatten() {
+        put(matrix, table, &role, &operation, &letter);
     }
 }
 

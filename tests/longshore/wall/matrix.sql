@@ -95,7 +95,7 @@ create function matrix.letter(code text, message text) returns text language sql
     when code = '23505' then 'u'
     when code = '23502' then 'n'
     when code = '0A000' then 'x'
-    when code = 'LS024' then 'f'
+    when code in ('LS024', 'LS025') then 'f'
     when code = 'LS007' then 't'
     else 'e'
   end

@@ -196,7 +196,7 @@ end $$;
 create or replace function queue.census(team uuid default null)
 returns table (accepted bigint, ready bigint, scheduled bigint, parked bigint, running bigint, done bigint, dead bigint, cancelled bigint, lost bigint, doubled bigint,
   blocked bigint)
-language sql security definer set search_path = pg_catalog, pg_temp as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   with places as (
     select unnest(jobs) as id, 'ready' as place from queue.ready where team is null or team_id = team
     union all select job_id, 'ready' from queue.suspects where team is null or team_id = team

@@ -56,6 +56,7 @@ declare
   s queue.schedules;
   fired bigint;
 begin
+  perform queue.guard_team(team);
   select * into s from queue.schedules x where x.team_id = team and x.name = schedule and x.paused_at is null and x.next_due_at = due for update;
   if not found then return null; end if;
   insert into queue.ticks (team_id, schedule, due_at) values (team, tick.schedule, due) on conflict do nothing;

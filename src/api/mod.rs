@@ -15,6 +15,7 @@ pub mod error;
 pub mod health;
 pub mod jobs;
 pub mod json;
+pub mod keys;
 pub mod openapi;
 pub mod schedules;
 pub mod serve;
@@ -112,6 +113,9 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

@@ -76,6 +76,11 @@ impl Env {
         self.connect(&config).await
     }
 
+    /// Connects as the configuration says, whatever is found there: for looking.
+    pub async fn look(&self, config: &Config) -> Result<Database, Problem> {
+        self.connect(config).await
+    }
+
     /// Connects, however old the database is.
     async fn connect(&self, config: &Config) -> Result<Database, Problem> {
         let url = config.database.url().map_err(|error| Problem::usage(error.to_string()))?;
@@ -85,7 +90,7 @@ impl Env {
         if config.database.pgbouncer {
             options = db::through_a_pooler(options);
         }
-        let place = format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or("postgres"));
+        let place = place(&options);
         let unreachable = |why: String| {
             Problem::new(Exit::Unreachable, format!("the database can't be reached: {why}"))
                 .value(place.clone())
@@ -116,6 +121,16 @@ impl Database {
         Ok(tx)
     }
 
+    /// A transaction as whoever connected.
+    pub async fn begin_as_connected(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
+        Ok(db::begin_on(&mut self.conn, &self.options).await?)
+    }
+
+    /// Where it is, without credentials.
+    pub fn place(&self) -> String {
+        place(&self.options)
+    }
+
     /// A transaction as the operator under one team's row-level security.
     pub async fn begin_as(&mut self, team: TeamId) -> Result<Transaction<'_, Postgres>, Problem> {
         let mut tx = self.begin().await?;
@@ -141,6 +156,10 @@ impl Database {
             None => Ok(None),
         }
     }
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or("postgres"))
 }
 
 fn not_an_operator(error: sqlx::Error) -> Problem {

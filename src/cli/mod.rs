@@ -12,6 +12,7 @@ mod credits;
 mod dead;
 #[cfg(feature = "dev")]
 mod dev;
+mod doctor;
 mod env;
 mod export;
 mod jobs;
@@ -79,6 +80,8 @@ enum Command {
     #[cfg(feature = "dev")]
     #[command(flatten)]
     Bench(bench::Command),
+    /// Says whether this set-up is fit to run; exit code 1 if not
+    Doctor(doctor::Arguments),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -103,7 +106,7 @@ enum Command {
     /// Teams: create, list
     #[command(subcommand)]
     Teams(teams::Command),
-    /// API keys: create, list, revoke
+    /// API keys: create, list, rotate, revoke; an operator's token
     #[command(subcommand)]
     Keys(keys::Command),
     /// The keys that teams' secrets are sealed with: status, rotate
@@ -148,6 +151,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Dev(command) => Box::pin(dev::run(command, env)).await,
         #[cfg(feature = "dev")]
         Command::Bench(command) => Box::pin(bench::run(command, env)).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(&arguments, env)).await,
         Command::Config(command) => config::run(command, env),
         Command::Jobs(command) => jobs::run(command, env).await,
         Command::Dead(command) => Box::pin(dead::run(command, env)).await,

@@ -64,7 +64,7 @@ impl Team {
             }
         };
         let scopes = [Scope::Enqueue, Scope::Read, Scope::Cancel];
-        let key = keys::create(&mut doors.operator, id, "demo", &scopes, None, &SystemRandom).await?.text;
+        let key = keys::create(&mut doors.operator, id, "operator demo", "demo", &scopes, None, &SystemRandom).await?.text;
         Ok(Self {
             id,
             key,

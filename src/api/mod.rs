@@ -6,6 +6,7 @@
 //!     auth (key -> team, scopes) -> body (size, depth, storable text) -> jobs -> coalesce -> store
 //! ```
 
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod coalesce;
@@ -112,6 +113,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run))
+        .routes(routes!(audit::list))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

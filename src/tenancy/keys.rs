@@ -10,9 +10,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use longshore_workers::{clock::Random, ids::TeamId};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use subtle::ConstantTimeEq as _;
+
+use super::audit::{self, Deed};
 
 const PREFIX: &str = "lsk_live_";
 const ID_LENGTH: usize = 12;
@@ -154,11 +157,14 @@ pub async fn create(
     let secret = new_secret(random);
     let digest = digest(&secret);
     let stored = sqlx::query_file_scalar!("src/tenancy/keys/create.sql", team.0, key_id, name, &digest, &scopes, expires_at)
-        .fetch_optional(conn)
+        .fetch_optional(&mut *conn)
         .await?;
     if let (None, Some(end)) = (stored, expires_at) {
         return Err(KeyError::Expired(end));
     }
+    let (target, after) = (format!("key {key_id}"), json!({ "name": name, "scopes": scopes, "expires_at": expires_at }));
+    audit::record(conn, Some(team), &Deed { action: "key.create", target: &target, after: Some(after), ..Deed::default() })
+        .await?;
     let body = format!("{PREFIX}{key_id}_{secret}");
     let text = SecretString::from(format!("{body}_{}", checksum(&body)));
     Ok(NewKey { key_id, text })
@@ -175,8 +181,11 @@ pub async fn revoke(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Resu
     if key_id.contains('\0') {
         return Err(not_found());
     }
-    let ended = sqlx::query_file_scalar!("src/tenancy/keys/revoke.sql", team.0, key_id).fetch_optional(conn).await?;
-    ended.map(drop).ok_or_else(not_found)
+    let ended = sqlx::query_file_scalar!("src/tenancy/keys/revoke.sql", team.0, key_id).fetch_optional(&mut *conn).await?;
+    ended.ok_or_else(not_found)?;
+    let target = format!("key {key_id}");
+    audit::record(conn, Some(team), &Deed { action: "key.revoke", target: &target, ..Deed::default() }).await?;
+    Ok(())
 }
 
 /// How long a process may go on believing in a key it has checked.

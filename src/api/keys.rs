@@ -175,15 +175,14 @@ pub async fn create(State(api): State<Api>, caller: Caller, request: Request) ->
     let (team, by) = (caller.team(), caller.name());
     // In a task of its own: a caller that goes away does not leave it half done.
     let made = tokio::spawn(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         if keys::count_live(&mut tx, team).await? >= MOST {
             return Err(ApiError::new(
                 Code::OverLimit,
                 format!("A team has at most {MOST} live keys: end one that is not used."),
             ));
         }
-        let key =
-            keys::create(&mut tx, team, &by, &wanted.name, &scopes, wanted.expires_at, &*api.random).await.map_err(refusal)?;
+        let key = keys::create(&mut tx, team, &wanted.name, &scopes, wanted.expires_at, &*api.random).await.map_err(refusal)?;
         tx.commit().await?;
         info!(made.key.id = key.key_id, by, "key created");
         Ok::<_, ApiError>(NewKeyBody {
@@ -222,10 +221,10 @@ pub async fn rotate(
     let grace = Duration::from_secs(wanted.grace_seconds.into());
     let made = tokio::spawn(async move {
         let (team, by) = (caller.team(), caller.name());
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         let held = keys::hold(&mut tx, team, &id).await.map_err(refusal)?;
         caller.may_grant(&held.scopes)?;
-        let new = keys::rotate(&mut tx, team, &by, &id, grace, &*api.random).await.map_err(refusal)?;
+        let new = keys::rotate(&mut tx, team, &id, grace, &*api.random).await.map_err(refusal)?;
         tx.commit().await?;
         info!(old.key.id = id, made.key.id = new.key.key_id, by, "key rotated");
         Ok::<_, ApiError>(NewKeyBody {
@@ -255,8 +254,8 @@ pub async fn revoke(
     let Path(id) = id.map_err(|_| no_such_key())?;
     let ended = tokio::spawn(async move {
         let (team, by) = (caller.team(), caller.name());
-        let mut tx = db::begin_as(&api.pool, team).await?;
-        keys::revoke(&mut tx, team, &by, &id).await.map_err(refusal)?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
+        keys::revoke(&mut tx, team, &id).await.map_err(refusal)?;
         tx.commit().await?;
         // Here at once; the other processes ask again within seconds.
         api.keys.forget(&id);

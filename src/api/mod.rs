@@ -6,6 +6,7 @@
 //!     auth (key -> team, scopes) -> body (size, depth, storable text) -> jobs -> coalesce -> store
 //! ```
 
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod coalesce;
@@ -116,6 +117,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
+        .routes(routes!(audit::list))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

@@ -56,7 +56,7 @@ pub(super) struct Door {
 
 impl Door {
     pub async fn open(bench: &Bench<'_>, db: &mut Database, team: TeamId) -> anyhow::Result<Self> {
-        let key = keys::create(&mut db.admin, team, "operator bench", "bench", &[Scope::Enqueue], None, &SystemRandom).await?;
+        let key = keys::create(&mut db.admin, team, "bench", &[Scope::Enqueue], None, &SystemRandom).await?;
         let mut child = crew::process(bench, db, "api")?.arg("bench-api").spawn().context("starting the API process")?;
         let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
         let said = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.context("the API process")??;

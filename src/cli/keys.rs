@@ -98,7 +98,7 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
             let team = db.team(&team).await?;
             confirm(yes, &format!("Revoke key {key_id} of team {}? What uses it stops working.", team.name), 1)?;
             let mut tx = db.begin().await?;
-            keys::revoke(&mut tx, team.team_id, &by(env), &key_id).await?;
+            keys::revoke(&mut tx, team.team_id, &key_id).await?;
             tx.commit().await?;
             env.out.told(&json!({ "key_id": key_id, "revoked": true }), &format!("{key_id}: revoked"))?;
             Ok(Exit::Done)
@@ -112,7 +112,7 @@ async fn create(wanted: &Create, env: &Env) -> Result<Exit, Problem> {
     let expires_at = wanted.expires.map(|moment| moment.ahead_of(env.out.now()));
     let scopes = if wanted.scopes.is_empty() { Scope::STANDARD.to_vec() } else { wanted.scopes.clone() };
     let mut tx = db.begin().await?;
-    let key = keys::create(&mut tx, team, &by(env), &wanted.name, &scopes, expires_at, &SystemRandom).await?;
+    let key = keys::create(&mut tx, team, &wanted.name, &scopes, expires_at, &SystemRandom).await?;
     tx.commit().await?;
     show_once(&key, env, KEEP, json!({ "team_id": team, "name": wanted.name, "scopes": scopes, "expires_at": expires_at }))
 }
@@ -124,7 +124,7 @@ async fn rotate(key_id: &str, team: &str, grace: Moment, env: &Env) -> Result<Ex
     let mut db = env.database().await?;
     let team = db.team(team).await?.team_id;
     let mut tx = db.begin().await?;
-    let new = keys::rotate(&mut tx, team, &by(env), key_id, grace.to_std().unwrap_or_default(), &SystemRandom).await?;
+    let new = keys::rotate(&mut tx, team, key_id, grace.to_std().unwrap_or_default(), &SystemRandom).await?;
     tx.commit().await?;
     let words = format!("{KEEP}; {key_id} lives on until {}", env.out.time(new.old_expires_at));
     let told = json!({
@@ -143,15 +143,10 @@ async fn token(wanted: &Token, env: &Env) -> Result<Exit, Problem> {
     let team = db.team(&wanted.team).await?.team_id;
     let scopes = if wanted.scopes.is_empty() { vec![Scope::Read] } else { wanted.scopes.clone() };
     let mut tx = db.begin().await?;
-    let (key, ends) = keys::token(&mut tx, team, &by(env), &wanted.person, &scopes, wanted.hours, &SystemRandom).await?;
+    let (key, ends) = keys::token(&mut tx, team, &wanted.person, &scopes, wanted.hours, &SystemRandom).await?;
     tx.commit().await?;
     let words = format!("{KEEP}; it ends {}", env.out.time(ends));
     show_once(&key, env, &words, json!({ "team_id": team, "operator": wanted.person, "scopes": scopes, "expires_at": ends }))
-}
-
-/// Who acts, as the audit log says it.
-fn by(env: &Env) -> String {
-    format!("operator {}", env.actor)
 }
 
 const KEEP: &str = "keep it now: it is not stored and can't be shown again";

@@ -100,7 +100,7 @@ pub async fn key(stack: &Stack) -> anyhow::Result<(String, SecretString)> {
         Err(error) => return Err(error.into()),
     };
     let scopes = [Scope::Enqueue, Scope::Read, Scope::Cancel, Scope::Dead, Scope::Campaigns, Scope::Lake];
-    let key = keys::create(&mut operator, id, "operator dev", "local stack", &scopes, None, &SystemRandom).await?.text;
+    let key = keys::create(&mut operator, id, "local stack", &scopes, None, &SystemRandom).await?.text;
     remember(stack, &name, &key)?;
     Ok((name, key))
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::audit::{self, Deed};
 use crate::store::jobs::interval;
 
 #[cfg(feature = "dev")]
@@ -166,11 +167,10 @@ pub struct KeyView {
 }
 
 /// Makes a key for a team. Its text is in the answer and nowhere else. Like all that changes keys here it writes down who did it
-/// (`by`), as the last statement: end the transaction then.
+/// (as the transaction says: `app.actor`), as the last statement: end the transaction then.
 pub async fn create(
     conn: &mut PgConnection,
     team: TeamId,
-    by: &str,
     name: &str,
     scopes: &[Scope],
     expires_at: Option<DateTime<Utc>>,
@@ -186,7 +186,7 @@ pub async fn create(
         return Err(KeyError::Expired(end));
     }
     let after = json!({ "scopes": scopes, "expires_at": expires_at });
-    write_down(conn, team, by, "key.create", &format!("key {}", made.key_id), None, Some(after)).await?;
+    write_down(conn, team, "key.create", &format!("key {}", made.key_id), None, Some(after)).await?;
     Ok(NewKey { key_id: made.key_id, text: made.text })
 }
 
@@ -197,7 +197,6 @@ pub const TOKEN_HOURS: u32 = 24;
 pub async fn token(
     conn: &mut PgConnection,
     team: TeamId,
-    by: &str,
     person: &str,
     scopes: &[Scope],
     hours: u32,
@@ -213,7 +212,7 @@ pub async fn token(
         .fetch_one(&mut *conn)
         .await?;
     let (target, after) = (format!("token {} for {person}", made.key_id), json!({ "scopes": scopes, "expires_at": ends }));
-    write_down(conn, team, by, "token.create", &target, None, Some(after)).await?;
+    write_down(conn, team, "token.create", &target, None, Some(after)).await?;
     Ok((NewKey { key_id: made.key_id, text: made.text }, ends))
 }
 
@@ -247,7 +246,6 @@ pub async fn hold(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Result
 pub async fn rotate(
     conn: &mut PgConnection,
     team: TeamId,
-    by: &str,
     key_id: &str,
     grace: Duration,
     random: &dyn Random,
@@ -264,7 +262,7 @@ pub async fn rotate(
     let replaced = replaced.ok_or_else(|| KeyError::TwoLive(key_id.to_owned()))?;
     let after = json!({ "new": made.key_id, "scopes": replaced.scopes, "expires_at": replaced.expires_at,
         "old_expires_at": replaced.old_expires_at });
-    write_down(conn, team, by, "key.rotate", &format!("key {key_id}"), None, Some(after)).await?;
+    write_down(conn, team, "key.rotate", &format!("key {key_id}"), None, Some(after)).await?;
     Ok(Replacement {
         key: NewKey { key_id: made.key_id, text: made.text },
         name: replaced.name,
@@ -317,7 +315,7 @@ pub async fn list(conn: &mut PgConnection, team: TeamId) -> Result<Vec<KeyView>,
 }
 
 /// Ends a key. Processes that cache keys notice within [`CACHE_SECONDS`] seconds.
-pub async fn revoke(conn: &mut PgConnection, team: TeamId, by: &str, key_id: &str) -> Result<(), KeyError> {
+pub async fn revoke(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Result<(), KeyError> {
     if !is_id(key_id) {
         return Err(not_found(key_id));
     }
@@ -325,20 +323,19 @@ pub async fn revoke(conn: &mut PgConnection, team: TeamId, by: &str, key_id: &st
     let ended = ended.ok_or_else(|| not_found(key_id))?;
     let (noun, action) = if ended.person.is_some() { ("token", "token.revoke") } else { ("key", "key.revoke") };
     let before = json!({ "scopes": ended.scopes, "expires_at": ended.expires_at });
-    Ok(write_down(conn, team, by, action, &format!("{noun} {key_id}"), Some(before), None).await?)
+    Ok(write_down(conn, team, action, &format!("{noun} {key_id}"), Some(before), None).await?)
 }
 
 /// Neither a key's name nor its secret: a name is anybody's words, and what is written down stays.
 async fn write_down(
     conn: &mut PgConnection,
     team: TeamId,
-    by: &str,
     action: &str,
     target: &str,
     before: Option<Value>,
     after: Option<Value>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query_file_scalar!("src/tenancy/keys/audit.sql", team.0, by, action, target, before, after).fetch_one(conn).await?;
+    audit::record(conn, Some(team), &Deed { action, target, before, after, ..Deed::default() }).await?;
     Ok(())
 }
 

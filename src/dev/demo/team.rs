@@ -64,7 +64,7 @@ impl Team {
             }
         };
         let scopes = [Scope::Enqueue, Scope::Read, Scope::Cancel];
-        let key = keys::create(&mut doors.operator, id, "operator demo", "demo", &scopes, None, &SystemRandom).await?.text;
+        let key = keys::create(&mut doors.operator, id, "demo", &scopes, None, &SystemRandom).await?.text;
         Ok(Self {
             id,
             key,
@@ -118,7 +118,7 @@ impl Team {
         let filter = Filter { team: Some(self.id), kind: Some("ingest_file".into()), ..Filter::default() };
         let letters = dead::list(&mut doors.operator, &filter, false, None, 100).await?;
         for letter in letters {
-            dead::replay(&mut doors.operator, self.id, letter.job, "demo", None).await?;
+            dead::replay(&mut doors.operator, self.id, letter.job, "demo", None, None).await?;
         }
         Ok(())
     }

@@ -189,7 +189,7 @@ pub async fn now(db: &TestDb) -> DateTime<Utc> {
 pub async fn key(db: &TestDb, team: TeamId, scopes: &[Scope], ends: Option<DateTime<Utc>>) -> (String, String) {
     let pool = db.pool("operator");
     let mut conn = pool.acquire().await.expect("a connection");
-    let made = keys::create(&mut conn, team, "operator test", "test", scopes, ends, &SystemRandom).await.expect("a key");
+    let made = keys::create(&mut conn, team, "test", scopes, ends, &SystemRandom).await.expect("a key");
     (made.text.expose_secret().to_owned(), made.key_id)
 }
 

@@ -66,8 +66,7 @@ async fn a_key_that_ends_is_replaced_by_one_of_the_same_life() {
     let (_, id) = key(&door.db, door.team, &Scope::STANDARD, Some(start + TimeDelta::days(90))).await;
     let pool = door.db.pool("operator");
     let mut tx = longshore::workers::db::begin(&pool).await.expect("a transaction");
-    let new =
-        keys::rotate(&mut tx, door.team, "operator test", &id, Duration::from_secs(60), &SystemRandom).await.expect("a new one");
+    let new = keys::rotate(&mut tx, door.team, &id, Duration::from_secs(60), &SystemRandom).await.expect("a new one");
     tx.commit().await.expect("a commit");
     let life = new.expires_at.expect("an end") - start;
     assert!((TimeDelta::days(90)..TimeDelta::days(90) + TimeDelta::hours(1)).contains(&life), "{life}");
@@ -75,16 +74,15 @@ async fn a_key_that_ends_is_replaced_by_one_of_the_same_life() {
 
     // Whoever ends the new one may replace the old one while it lives; nobody replaces what has ended.
     let mut conn = pool.acquire().await.expect("a connection");
-    let again = keys::rotate(&mut conn, door.team, "operator test", &id, Duration::ZERO, &SystemRandom).await;
+    let again = keys::rotate(&mut conn, door.team, &id, Duration::ZERO, &SystemRandom).await;
     assert!(matches!(again, Err(KeyError::TwoLive(_))), "{again:?}");
-    keys::revoke(&mut conn, door.team, "operator test", &new.key.key_id).await.expect("an end");
-    let long = keys::rotate(&mut conn, door.team, "operator test", &id, Duration::from_secs(31 * 86_400), &SystemRandom).await;
+    keys::revoke(&mut conn, door.team, &new.key.key_id).await.expect("an end");
+    let long = keys::rotate(&mut conn, door.team, &id, Duration::from_secs(31 * 86_400), &SystemRandom).await;
     assert!(matches!(long, Err(KeyError::OutOfRange { .. })), "{long:?}");
-    let second =
-        keys::rotate(&mut conn, door.team, "operator test", &id, Duration::ZERO, &SystemRandom).await.expect("a new one");
-    let third = keys::rotate(&mut conn, door.team, "operator test", &id, Duration::ZERO, &SystemRandom).await;
+    let second = keys::rotate(&mut conn, door.team, &id, Duration::ZERO, &SystemRandom).await.expect("a new one");
+    let third = keys::rotate(&mut conn, door.team, &id, Duration::ZERO, &SystemRandom).await;
     assert!(matches!(third, Err(KeyError::NotFound(_))), "it ended at once: {third:?}");
-    assert!(keys::rotate(&mut conn, door.team, "operator test", &second.key.key_id, Duration::ZERO, &SystemRandom).await.is_ok());
+    assert!(keys::rotate(&mut conn, door.team, &second.key.key_id, Duration::ZERO, &SystemRandom).await.is_ok());
 }
 
 #[tokio::test]
@@ -148,9 +146,7 @@ async fn only_the_scope_admin_handles_keys_and_never_another_teams() {
 async fn a_key_grants_nothing_that_it_lacks() {
     let door = Door::open().await;
     let mut conn = door.db.pool("operator").acquire().await.expect("a connection");
-    let few = keys::create(&mut conn, door.team, "operator test", "few", &[Scope::Read, Scope::Dead], None, &SystemRandom)
-        .await
-        .expect("a key");
+    let few = keys::create(&mut conn, door.team, "few", &[Scope::Read, Scope::Dead], None, &SystemRandom).await.expect("a key");
     let mut api = door.db.pool("api").acquire().await.expect("a connection");
     let who = keys::authenticate(&mut api, few.text.expose_secret(), now(&door.db).await).await.expect("somebody");
     assert!(who.may_grant(&[Scope::Read]) && who.may_grant(&[Scope::Dead, Scope::Read]));
@@ -193,19 +189,15 @@ async fn an_operators_token_names_its_person_and_ends_within_a_day() {
     let door = Door::open().await;
     let mut conn = door.db.pool("operator").acquire().await.expect("a connection");
     let scopes = [Scope::Read, Scope::Cancel, Scope::Admin];
-    let (token, ends) =
-        keys::token(&mut conn, door.team, "operator test", "Ann Lee", &scopes, 24, &SystemRandom).await.expect("a token");
+    let (token, ends) = keys::token(&mut conn, door.team, "Ann Lee", &scopes, 24, &SystemRandom).await.expect("a token");
     let text = token.text.expose_secret().to_owned();
     assert!(text.starts_with("lsk_oper_"), "{}", &text[..9]);
     assert!(ends - now(&door.db).await <= TimeDelta::hours(24));
     for hours in [0, 25] {
-        let refused = keys::token(&mut conn, door.team, "operator test", "Ann Lee", &scopes, hours, &SystemRandom).await;
+        let refused = keys::token(&mut conn, door.team, "Ann Lee", &scopes, hours, &SystemRandom).await;
         assert!(matches!(refused, Err(KeyError::OutOfRange { .. })), "{hours} hours: {refused:?}");
     }
-    assert!(matches!(
-        keys::token(&mut conn, door.team, "operator test", " ", &scopes, 1, &SystemRandom).await,
-        Err(KeyError::InvalidName)
-    ));
+    assert!(matches!(keys::token(&mut conn, door.team, " ", &scopes, 1, &SystemRandom).await, Err(KeyError::InvalidName)));
 
     let job = door.enqueue(&json!({ "kind": "greet", "payload": { "name": "x" } })).await;
     let cancelled = ask(&door, Method::POST, &format!("/v1/jobs/{job}/cancel"), &text, None).await;
@@ -232,9 +224,7 @@ async fn an_operators_token_names_its_person_and_ends_within_a_day() {
     let refused = longer.execute(&door.db.admin).await.expect_err("a refusal");
     assert!(refused.to_string().contains("api_keys_token_ends"), "{refused}");
     let mut tx = longshore::workers::db::begin_as(&door.db.pool("api"), door.team).await.expect("a transaction");
-    let minted = keys::token(&mut tx, door.team, "operator test", "Mallory", &[Scope::Read], 1, &SystemRandom)
-        .await
-        .expect_err("a refusal");
+    let minted = keys::token(&mut tx, door.team, "Mallory", &[Scope::Read], 1, &SystemRandom).await.expect_err("a refusal");
     assert!(minted.to_string().contains("permission denied"), "{minted}");
 }
 

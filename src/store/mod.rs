@@ -1,5 +1,6 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
+pub mod batches;
 pub mod buckets;
 pub mod dead;
 #[cfg(feature = "dev")]
@@ -20,3 +21,4 @@ pub mod schedules;
 pub mod stack;
 pub mod ticks;
 pub mod upkeep;
+pub mod watch;

@@ -211,6 +211,7 @@ pub async fn scheduler(config: Config) -> anyhow::Result<()> {
 impl Role {
     fn start(name: &'static str, config: Config) -> anyhow::Result<Self> {
         telemetry::init_logs(config.log.format, &config.log.level)?;
+        telemetry::quiet_panics();
         let metrics = telemetry::init_metrics()?;
         // One TLS provider for the whole process; a second call only says that it is there.
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -214,7 +214,7 @@ impl Telling {
             let draining = self.api.draining.clone();
             tokio::select! {
                 () = draining.cancelled() => self.leave("this process is stopping"),
-                () = self.changes.from(&self.mark, |before, now| before != now) => {
+                () = self.changes.news(&self.mark, |before, now| before != now) => {
                     match Seen::look(&self.api, self.subject).await {
                         // It changed and changed back, or the change was seen before it was told.
                         Ok(seen) if seen.mark == self.mark => {}

@@ -138,6 +138,16 @@ impl ApiState {
         REQUESTS - self.room.available_permits()
     }
 
+    /// Callers that wait for a change of a job or a batch.
+    pub fn waiting(&self) -> usize {
+        self.watch.waiting()
+    }
+
+    /// Questions that were asked for all who wait.
+    pub fn looks(&self) -> u64 {
+        self.watch.looks()
+    }
+
     /// Jobs of callers that wait for a place in a statement.
     pub fn jobs_waiting(&self) -> usize {
         self.coalescer.waiting()

@@ -6,7 +6,10 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -45,6 +48,7 @@ pub struct Watch {
     places: Arc<Semaphore>,
     most_of_a_key: usize,
     of_keys: Mutex<HashMap<String, usize>>,
+    looks: AtomicU64,
 }
 
 #[derive(Default)]
@@ -78,7 +82,7 @@ pub struct Changes(watch::Receiver<Option<Mark>>);
 
 impl Changes {
     /// Waits until it looks other than `before`, as far as `differs` says.
-    pub async fn from(&mut self, before: &Mark, differs: impl Fn(&Mark, &Mark) -> bool) {
+    pub async fn news(&mut self, before: &Mark, differs: impl Fn(&Mark, &Mark) -> bool) {
         loop {
             if self.0.changed().await.is_err() {
                 return;
@@ -94,7 +98,22 @@ impl Changes {
 impl Watch {
     pub(super) fn new(pool: PgPool, most: usize, most_of_a_key: usize) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(most));
-        Arc::new(Self { pool, watched: Mutex::default(), places, most_of_a_key, of_keys: Mutex::default() })
+        Arc::new(Self {
+            pool,
+            watched: Mutex::default(),
+            places,
+            most_of_a_key,
+            of_keys: Mutex::default(),
+            looks: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.of_keys.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
+    pub(super) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
     }
 
     /// A place for one more waiter of a key.
@@ -182,6 +201,7 @@ impl Looking {
                 self.ended = true;
                 return;
             }
+            watch.looks.fetch_add(1, Ordering::Relaxed);
             let began = Instant::now();
             match tokio::time::timeout(PATIENCE, watch.look(&subjects)).await {
                 Ok(Ok(marks)) => watch.tell(&subjects, marks),

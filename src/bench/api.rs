@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use longshore_workers::{
-    clock::{SystemClock, SystemRandom},
-    ids::TeamId,
-};
+use longshore_workers::clock::{SystemClock, SystemRandom};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::{
@@ -54,12 +51,13 @@ pub(super) struct Door {
     pid: u32,
     /// Where it listens.
     pub address: String,
-    /// A key of the team that it was started for.
+    /// A key of the database's team.
     pub key: String,
 }
 
 impl Door {
-    pub async fn open(bench: &Bench<'_>, db: &mut Database, team: TeamId) -> anyhow::Result<Self> {
+    pub async fn open(bench: &Bench<'_>, db: &mut Database) -> anyhow::Result<Self> {
+        let team = db.team();
         let key = keys::create(&mut db.admin, team, "bench", &[Scope::Enqueue], None, &SystemRandom).await?;
         let mut child = crew::process(bench, db, "api")?.arg("bench-api").spawn().context("starting the API process")?;
         let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
@@ -76,6 +74,11 @@ impl Door {
 
     pub fn cpu(&self) -> Duration {
         cpu::of_process(self.pid)
+    }
+
+    /// What it holds in memory.
+    pub fn resident_kib(&self) -> u64 {
+        cpu::resident_kib(self.pid).unwrap_or_default()
     }
 
     pub async fn close(mut self) -> anyhow::Result<()> {

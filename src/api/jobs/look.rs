@@ -149,7 +149,7 @@ pub async fn show(
         let ticket = api.watch.enter(caller.key_id())?;
         place.give_back();
         let changed = tokio::select! {
-            () = changes.from(&mark, |before, now| before.place != now.place) => true,
+            () = changes.news(&mark, |before, now| before.place != now.place) => true,
             () = tokio::time::sleep(wait) => false,
             () = api.draining.cancelled() => false,
         };

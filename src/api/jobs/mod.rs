@@ -26,7 +26,7 @@ use super::{
     Api,
     auth::Caller,
     body,
-    conventions::RequestId,
+    conventions::{RequestId, is_personal},
     error::{ApiError, Code, pointer},
     json,
     openapi::Refusals,
@@ -218,6 +218,10 @@ fn check(registry: &Registry, wanted: JobRequest, id: &RequestId) -> Result<NewJ
         && (correlation.is_empty() || correlation.chars().count() > 128 || correlation.chars().any(char::is_control))
     {
         let detail = "a correlation id has 1 to 128 characters and no control characters";
+        return Err(ApiError::field(Code::InvalidField, "/correlation_id", detail));
+    }
+    if wanted.correlation_id.as_deref().is_some_and(is_personal) {
+        let detail = "a correlation id stands in every log line: it must not be a phone number, an e-mail or a key";
         return Err(ApiError::field(Code::InvalidField, "/correlation_id", detail));
     }
     // The database says what lies within a year; this only keeps out what it can't even read.

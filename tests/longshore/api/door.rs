@@ -108,7 +108,11 @@ impl Door {
     }
 
     pub async fn open_tuned(pool: impl FnOnce(PgPool) -> PgPool, bounds: Bounds, tuning: Tuning) -> Self {
-        let db = TestDb::new().await;
+        Self::on(TestDb::new().await, pool, bounds, tuning).await
+    }
+
+    /// On a database of the test's choice.
+    pub async fn on(db: TestDb, pool: impl FnOnce(PgPool) -> PgPool, bounds: Bounds, tuning: Tuning) -> Self {
         let team = db.team("acme").await;
         let key = key(&db, team, &Scope::STANDARD, None).await.0;
         let pool = pool(db.pool("api"));

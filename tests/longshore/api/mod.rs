@@ -3,10 +3,17 @@
 mod batch;
 mod conventions;
 mod dead;
+mod documents;
 pub mod door;
+mod hostile;
 mod input;
 mod jobs;
 mod keys;
 mod options;
+mod polling;
 mod rate;
 mod schedules;
+mod secrets;
+mod shedding;
+mod strangers;
+mod waiting;

@@ -17,7 +17,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 17] = [
     include_str!("../../migrations/functions/10_checks.sql"),
     include_str!("../../migrations/functions/11_enqueue.sql"),
     include_str!("../../migrations/functions/12_enqueue_many.sql"),
@@ -27,6 +27,7 @@ const FUNCTIONS: [&str; 16] = [
     include_str!("../../migrations/functions/22_finish.sql"),
     include_str!("../../migrations/functions/23_recover.sql"),
     include_str!("../../migrations/functions/24_cancel.sql"),
+    include_str!("../../migrations/functions/25_watch.sql"),
     include_str!("../../migrations/functions/30_operate.sql"),
     include_str!("../../migrations/functions/31_dead_plans.sql"),
     include_str!("../../migrations/functions/32_schedules.sql"),

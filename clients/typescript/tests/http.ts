@@ -30,6 +30,25 @@ test("a job goes in and is found again", async () => {
   assert.equal((await api.getJob({ id: accepted.id })).state, "cancelled");
 });
 
+test("whoever waits for a job hears of its end, and a follower of each state up to it", async () => {
+  const { api } = client();
+  const later = new Date(Date.now() + 1_500).toISOString();
+  const { id } = await api.enqueue("refresh_tags", {}, { run_at: later });
+  const states: string[] = [];
+  const following = (async () => {
+    for await (const { event, data } of api.followJob({ id })) {
+      if (event === "state") states.push((data as { state: string }).state);
+    }
+  })();
+  assert.equal((await api.waitFor(id)).state, "done");
+  await following;
+  assert.equal(states[0], "waiting");
+  assert.equal(states.at(-1), "done");
+
+  const never = await api.enqueue("refresh_tags", {}, { run_at: new Date(Date.now() + 3_600_000).toISOString() });
+  assert.equal((await api.waitFor(never.id, { withinMs: 10 })).state, "waiting");
+});
+
 test("an answer that was lost is asked for again, and there is one job", async () => {
   const keys: (string | null)[] = [];
   const ids: string[] = [];

@@ -176,7 +176,7 @@ fn corpus(key: &str) -> Vec<Attack> {
         attack("a method of 10,000 letters", head(key, &"M".repeat(10_000), "/v1/jobs", ""), &[400, 405]),
         attack("HTTP/9.9", "GET / HTTP/9.9\r\n\r\n", &[400, 505]),
         attack("HTTP/2 without asking", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[400, 505]),
-        attack("no HTTP", vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3], &[]),
+        attack("no HTTP", vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3], &[400]),
         attack("only line ends", "\r\n".repeat(5000), &[400]),
     ];
     // Requests behind each other on one connection, of which one is bad.
@@ -195,8 +195,11 @@ async fn send(address: SocketAddr, attack: &Attack) -> Vec<u8> {
     let talk = async {
         // It may be refused before all of it is sent.
         let _ = stream.write_all(&attack.bytes).await;
-        let _ = stream.shutdown().await;
-        let _ = stream.read_to_end(&mut answer).await;
+        if timeout(Duration::from_secs(3), stream.read_to_end(&mut answer)).await.is_err() {
+            // It waits for what never comes.
+            let _ = stream.shutdown().await;
+            let _ = stream.read_to_end(&mut answer).await;
+        }
     };
     timeout(Duration::from_secs(30), talk).await.unwrap_or_else(|_| panic!("{}: neither answered nor hung up on", attack.name));
     answer

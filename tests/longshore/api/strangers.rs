@@ -11,7 +11,7 @@ use crate::support::{Stepper, services};
 
 /// Operations that name nothing in their address, and why a stranger learns nothing by them. Whoever adds an operation adds it
 /// here, or gives [`named`] something of the other team's for it.
-const NAMES_NOTHING: [&str; 8] = [
+const NAMES_NOTHING: [&str; 11] = [
     "enqueueJob",
     "enqueueJobs",
     "listJobs",
@@ -19,6 +19,9 @@ const NAMES_NOTHING: [&str; 8] = [
     "listDead",
     "listSchedules",
     "makeDeadPlan",
+    "listKeys",
+    "createKey",
+    "listAudit",
     // Its name is the caller's own: the same name is another schedule.
     "putSchedule",
 ];
@@ -32,7 +35,8 @@ struct House {
 
 async fn house() -> House {
     let mut door = Door::open().await;
-    door.key = key(&door.db, door.team, &Scope::ALL, None).await.0;
+    let (text, own_key) = key(&door.db, door.team, &Scope::ALL, None).await;
+    door.key = text;
     let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>(), services(&door.db)).await;
     let dead = door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" }, "idempotency_key": "secret-key" })).await;
     stepper.drain("greetings").await;
@@ -50,6 +54,7 @@ async fn house() -> House {
         ("/v1/dead/", [dead, absent("job")]),
         ("/v1/batches/", [batch, absent("batch")]),
         ("/v1/schedules/", ["nightly".into(), "nowhere".into()]),
+        ("/v1/keys/", [own_key, "000000000000".into()]),
     ]);
     House { door, stranger, named }
 }
@@ -161,7 +166,9 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
 async fn operations_that_name_nothing_tell_a_stranger_nothing() {
     let house = house().await;
     let [dead, _] = house.of("/v1/dead/");
-    for (path, field) in [("/v1/jobs", "jobs"), ("/v1/dead?all=true", "letters"), ("/v1/schedules", "schedules")] {
+    for (path, field) in
+        [("/v1/jobs", "jobs"), ("/v1/dead?all=true", "letters"), ("/v1/schedules", "schedules"), ("/v1/audit", "entries")]
+    {
         let page = door::json(house.ask(&house.stranger, &Method::GET, path, &With::default()).await).await;
         assert_eq!(page[field], json!([]), "{path}");
     }

@@ -191,7 +191,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// What of it is the door's.
+    /// What of it is the door's: all but the keyring, which is not of this section.
     pub fn tuning(&self, pools: Pools) -> Tuning {
         Tuning {
             quota: Quota { per_second: self.requests_per_second, burst: self.requests_at_once },
@@ -199,6 +199,7 @@ impl Api {
             waiting_per_key: self.waiting_per_key as usize,
             origins: Origins::new(&self.cors_origins),
             reserve: pools.reserve,
+            keyring: Keyring::default(),
         }
     }
 }

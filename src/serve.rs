@@ -67,7 +67,7 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let stop = role.shutdown.stop().clone();
     let (clock, random, thresholds) = (role.clock.clone(), role.random.clone(), role.config.dead);
-    let tuning = role.config.api.tuning(role.config.database.pools);
+    let tuning = api::Tuning { keyring: role.config.keyring(), ..role.config.api.tuning(role.config.database.pools) };
     let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds, tuning);
     let reserve = state.reserve.clone();
     let hooks = role.config.api.public_url.clone().map(|public_url| Hooks {
@@ -345,6 +345,7 @@ impl Role {
             objects: object_store::open(&self.config.objects)?,
             rules: self.config.rules.clone(),
             keyring: self.config.keyring(),
+            lately: longshore_workers::settings::Lately::default(),
         })
     }
 

@@ -37,6 +37,8 @@ pub mod rules;
 #[cfg(feature = "handlers")]
 pub mod secrets;
 #[cfg(feature = "handlers")]
+pub mod settings;
+#[cfg(feature = "handlers")]
 pub mod telemetry;
 #[cfg(feature = "handlers")]
 pub mod vendors;

@@ -35,6 +35,9 @@ declare
   any_set boolean;
   any_ready boolean;
   any_cancel boolean;
+  any_rollout boolean;
+  rollouts text[];
+  aside integer := 0;
   durability text;
   again boolean;
   lane_team uuid := after;
@@ -95,12 +98,17 @@ begin
   if not any_ready then return; end if;
   -- Assigned, because a PERFORM is a statement.
   durability := set_config('synchronous_commit', 'off', true);
-  select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels)
-  into any_pause, any_set, any_cancel;
+  select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels),
+    exists (select from longshore.flags f where f.kind is not null)
+  into any_pause, any_set, any_cancel, any_rollout;
   if any_pause then
     if exists (select from queue.pauses p where p.team_id = nobody and p.queue_id in (0, q) and p.kind = '') then return; end if;
     kinds := array(select k from unnest(kinds) k
       where not exists (select from queue.pauses p where p.team_id = nobody and p.queue_id in (0, q) and p.kind = k));
+  end if;
+  if any_rollout then
+    rollouts := array(select f.kind from longshore.flags f where f.kind = any (kinds));
+    any_rollout := cardinality(rollouts) > 0;
   end if;
   -- A turn that the slots cut short goes on.
   again := any_set and streak > 0 and streak < quantum * queue.lane_weight(after, q);
@@ -164,6 +172,11 @@ begin
     continue when lane_kind <> all (kinds);
     continue when any_pause and exists (
       select from queue.pauses p where p.team_id = lane_team and p.queue_id in (0, q) and p.kind in ('', lane_kind));
+    if any_rollout and lane_kind = any (rollouts) and queue.holds_back(lane_team, lane_kind) then
+      -- Out of the way, so that later claims hop over nothing; so many that this one is not held up.
+      if aside < 1000 then aside := aside + queue.set_aside(q, lane_team, lane_kind, 1000 - aside); end if;
+      continue;
+    end if;
     if lane_team is distinct from had then
       teams := teams + 1;
       exit when teams > most;
@@ -365,6 +378,7 @@ begin
     where q.name = any (queue_names) and x.kind = any (kinds)
       and not exists (select from queue.pauses p where p.team_id in (x.team_id, '00000000-0000-0000-0000-000000000000')
         and p.queue_id in (0, x.queue_id) and p.kind in ('', x.kind))
+      and not queue.holds_back(x.team_id, x.kind)
     order by x.ready_at, x.job_id limit 100 for update of x skip locked
   loop
     continue when s.limit_key is not null and (

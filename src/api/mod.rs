@@ -28,6 +28,7 @@ pub mod queues;
 pub mod rate;
 pub mod schedules;
 pub mod serve;
+pub mod settings;
 mod steady;
 pub mod twilio;
 pub mod watch;
@@ -39,6 +40,7 @@ use longshore_workers::{
     clock::{Clock, Random},
     db::{self, PoolSize},
     registry::Registry,
+    secrets::Keyring,
 };
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -62,6 +64,8 @@ pub struct ApiState {
     pub draining: CancellationToken,
     /// Which plans for dead letters need a second person.
     pub thresholds: Thresholds,
+    /// What teams' secrets are sealed with.
+    pub keyring: Keyring,
     /// Connections for what is never shed.
     pub reserve: PgPool,
     keys: auth::KeyCache,
@@ -87,12 +91,15 @@ pub struct Tuning {
     pub origins: cors::Origins,
     /// Connections for what is never shed.
     pub reserve: u32,
+    /// What teams' secrets are sealed with.
+    pub keyring: Keyring,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         let quota = rate::Quota { per_second: 1000, burst: 2000 };
-        Self { quota, waiting: 2000, waiting_per_key: 1000, origins: cors::Origins::default(), reserve: 2 }
+        let (origins, keyring) = (cors::Origins::default(), Keyring::default());
+        Self { quota, waiting: 2000, waiting_per_key: 1000, origins, reserve: 2, keyring }
     }
 }
 
@@ -129,6 +136,7 @@ impl ApiState {
             random,
             draining,
             thresholds,
+            keyring: tuning.keyring,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
             batches: Semaphore::new(BATCHES),
@@ -180,6 +188,10 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::show, settings::put, settings::delete))
+        .routes(routes!(settings::list_flags))
+        .routes(routes!(settings::show_quotas))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))

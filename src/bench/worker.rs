@@ -85,6 +85,7 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
         objects: object_store::open(&config.objects)?,
         rules: config.rules.clone(),
         keyring: config.keyring(),
+        lately: longshore_workers::settings::Lately::default(),
     });
     let worker = Worker {
         registry,

@@ -16,6 +16,7 @@ mod dev;
 mod doctor;
 mod env;
 mod export;
+mod flags;
 mod jobs;
 mod keys;
 mod kinds;
@@ -24,9 +25,11 @@ mod output;
 mod plans;
 mod problem;
 mod queues;
+mod quotas;
 mod schedules;
 mod secrets;
 mod serve;
+mod settings;
 mod settle;
 mod teams;
 
@@ -113,6 +116,15 @@ enum Command {
     /// API keys: create, list, rotate, revoke; an operator's token
     #[command(subcommand)]
     Keys(keys::Command),
+    /// A team's settings: list, get, set, unset
+    #[command(subcommand)]
+    Settings(settings::Command),
+    /// Flags, for some teams before others: list, set, unset, override, explain
+    #[command(subcommand)]
+    Flags(flags::Command),
+    /// A team's limits and what it uses: show, set
+    #[command(subcommand)]
+    Quotas(quotas::Command),
     /// The keys that teams' secrets are sealed with: status, rotate
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -168,6 +180,9 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Schedules(command) => schedules::run(command, env).await,
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,
+        Command::Settings(command) => Box::pin(settings::run(command, env)).await,
+        Command::Flags(command) => Box::pin(flags::run(command, env)).await,
+        Command::Quotas(command) => quotas::run(command, env).await,
         Command::Secrets(command) => secrets::run(command, env).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,

@@ -17,11 +17,12 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
-const FUNCTIONS: [&str; 17] = [
+const FUNCTIONS: [&str; 18] = [
     include_str!("../../migrations/functions/10_checks.sql"),
     include_str!("../../migrations/functions/11_enqueue.sql"),
     include_str!("../../migrations/functions/12_enqueue_many.sql"),
     include_str!("../../migrations/functions/13_batches.sql"),
+    include_str!("../../migrations/functions/15_flags.sql"),
     include_str!("../../migrations/functions/20_limits.sql"),
     include_str!("../../migrations/functions/21_claim.sql"),
     include_str!("../../migrations/functions/22_finish.sql"),

@@ -25,7 +25,7 @@ use serde_json::Value;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::TestDb;
+use crate::support::{TestDb, services::keyring};
 
 /// Greets somebody, or does what its name says.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -124,6 +124,7 @@ impl Door {
         let stop = CancellationToken::new();
         let bounds_of_one = Thresholds { approve_above_jobs: 3, approve_above_credits: 1000 };
         let (registry, ticks) = (Arc::new(registry()), Arc::new(clock.clone()));
+        let tuning = Tuning { keyring: keyring("test"), ..tuning };
         let state = ApiState::new(pool, registry, ticks, Arc::new(SystemRandom), stop.clone(), bounds_of_one, tuning);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

@@ -14,6 +14,7 @@ use longshore::workers::{
     messages::gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
     rules::Rules,
     secrets::{Config, Keyring},
+    settings::Lately,
     vendors::{VendorError, Vendors},
 };
 
@@ -42,6 +43,7 @@ pub fn services_over(pool: PgPool) -> Services {
         objects: Arc::new(Nobody),
         rules: Rules::default(),
         keyring: keyring("test"),
+        lately: Lately::default(),
     }
 }
 

@@ -233,7 +233,7 @@ impl Telling {
             self.leave("the key can't be checked, or was ended");
         } else if Instant::now() >= self.until {
             self.leave("long enough on one connection");
-        } else if self.quiet % CHECKS_A_BEAT == 0 {
+        } else if self.quiet.is_multiple_of(CHECKS_A_BEAT) {
             self.said.push_back(": still here\n\n".into());
         }
     }

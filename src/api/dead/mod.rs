@@ -204,7 +204,10 @@ pub async fn replay(
             let letter = dead::find(&mut tx, job).await?.ok_or_else(no_such_letter)?;
             check_payload(&api.registry, letter.kind.clone(), payload)?;
         }
-        let newer = dead::replay(&mut tx, team, job, &by, wanted.payload.as_ref(), None).await?;
+        let newer = dead::replay(&mut tx, team, job, &by, wanted.payload.as_ref(), None).await.map_err(|error| {
+            let refusal = ApiError::from(error);
+            if refusal.code == Code::NotFound { no_such_letter() } else { refusal }
+        })?;
         tx.commit().await?;
         Ok::<_, ApiError>(newer)
     });

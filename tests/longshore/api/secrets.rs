@@ -148,7 +148,7 @@ async fn what_callers_send_is_in_no_log_no_metric_and_no_strangers_answer() {
             (
                 Method::POST,
                 "/v1/jobs",
-                json!({ "kind": "enrich_person", "payload": { "lead_id": 7 }, "idempotency_key": canary, "limit_key": canary }),
+                json!({ "kind": "enrich_person", "payload": { "lead_id": 7 }, "idempotency_key": format!("mine {canary}"), "limit_key": canary }),
             ),
             (Method::PUT, "/v1/schedules/nightly", json!({ "kind": "refresh_tags", "payload": {}, "cron": "0 3 * * *" })),
             (Method::POST, "/v1/schedules/nightly/pause", json!({ "reason": canary })),

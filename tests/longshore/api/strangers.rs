@@ -11,7 +11,7 @@ use crate::support::{Stepper, services};
 
 /// Operations that name nothing in their address, and why a stranger learns nothing by them. Whoever adds an operation adds it
 /// here, or gives [`named`] something of the other team's for it.
-const NAMES_NOTHING: [&str; 8] = [
+const NAMES_NOTHING: [&str; 11] = [
     "enqueueJob",
     "enqueueJobs",
     "listJobs",
@@ -19,6 +19,9 @@ const NAMES_NOTHING: [&str; 8] = [
     "listDead",
     "listSchedules",
     "makeDeadPlan",
+    "listKeys",
+    "createKey",
+    "listAudit",
     // Its name is the caller's own: the same name is another schedule.
     "putSchedule",
 ];
@@ -32,7 +35,8 @@ struct House {
 
 async fn house() -> House {
     let mut door = Door::open().await;
-    door.key = key(&door.db, door.team, &Scope::ALL, None).await.0;
+    let (text, own_key) = key(&door.db, door.team, &Scope::ALL, None).await;
+    door.key = text;
     let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>(), services(&door.db)).await;
     let dead = door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" }, "idempotency_key": "secret-key" })).await;
     stepper.drain("greetings").await;
@@ -50,6 +54,7 @@ async fn house() -> House {
         ("/v1/dead/", [dead, absent("job")]),
         ("/v1/batches/", [batch, absent("batch")]),
         ("/v1/schedules/", ["nightly".into(), "nowhere".into()]),
+        ("/v1/keys/", [own_key, "000000000000".into()]),
     ]);
     House { door, stranger, named }
 }
@@ -171,6 +176,9 @@ async fn operations_that_name_nothing_tell_a_stranger_nothing() {
         queues["queues"].as_array().expect("queues").iter().all(|row| figures.iter().all(|figure| row[figure] == 0)),
         "{queues}"
     );
+    let audit = house.ask(&house.stranger, &Method::GET, "/v1/audit", &With::default()).await.text().await.expect("a body");
+    let [own_key, _] = house.of("/v1/keys/");
+    assert!(audit.contains("key.create") && !audit.contains(own_key.as_str()), "{audit}");
     // Cursors and filters that name what is another's, and the same of nobody.
     for [theirs, absent] in
         [["/v1/jobs?after=", "/v1/jobs?after="].map(str::to_owned), ["/v1/dead?after=", "/v1/dead?after="].map(str::to_owned)]

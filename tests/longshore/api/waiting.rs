@@ -133,7 +133,11 @@ async fn a_thousand_waiters_share_one_look_and_hold_neither_places_nor_connectio
     let waiters = join_all((0..WAITERS).map(|n| {
         let path = format!("/v1/jobs/{}?wait=30s", ids[n % ids.len()]);
         let door = &door;
-        async move { door::json(door.get(&path).await).await["state"].clone() }
+        async move {
+            // Each looks once before it waits, and more looks than places at one moment would be shed.
+            until("the ones before wait", async || door.state.waiting() + 100 > n).await;
+            door::json(door.get(&path).await).await["state"].clone()
+        }
     }));
     let ending = async {
         until("all wait", async || door.state.waiting() == WAITERS).await;

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use super::TestDb;
 
 /// Runs the program with its output in files, and ends it when our end of its standard input closes, however we end.
-const GUARD: &str = r#"exec 3<&0; "$@" </dev/null 3<&- >stdout 2>stderr & child=$!; read -r _ <&3; kill -9 $child; wait $child"#;
+const GUARD: &str =
+    r#"exec 3<&0 2>/dev/null; "$@" </dev/null 3<&- >stdout 2>stderr & child=$!; read -r _ <&3; kill -9 $child; wait $child"#;
 
 /// `longshore api` on a database. It ends with this value, or with this process.
 pub struct ApiProcess {

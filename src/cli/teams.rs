@@ -42,13 +42,13 @@ pub enum Command {
 /// Runs `longshore teams …`.
 pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
-    let (team, wish) = match &command {
-        Command::Export { team } => (team, Some(Wish::Export)),
-        Command::Erase { team, .. } => (team, Some(Wish::Erase)),
-        Command::Create { .. } | Command::List => (&String::new(), None),
+    let wish = match &command {
+        Command::Export { team } => Some((team, Wish::Export)),
+        Command::Erase { team, .. } => Some((team, Wish::Erase)),
+        Command::Create { .. } | Command::List => None,
     };
-    if let Some(wish) = wish {
-        let team = db.team(team).await?;
+    if let Some((name, wish)) = wish {
+        let team = db.team(name).await?;
         if let Command::Erase { yes, .. } = command {
             confirm(yes, &format!("Erase team {}, its data and its keys? Nothing brings them back.", team.name), 1)?;
         }

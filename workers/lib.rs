@@ -31,6 +31,8 @@ pub mod failpoints;
 #[cfg(feature = "handlers")]
 pub mod messages;
 #[cfg(feature = "handlers")]
+pub mod people;
+#[cfg(feature = "handlers")]
 pub mod registry;
 #[cfg(feature = "handlers")]
 pub mod rules;
@@ -87,4 +89,8 @@ pub fn registry() -> registry::Registry {
         .add::<enrollment::run_sequence::RunSequence>()
         .add::<messages::send_sms::SendSms>()
         .add::<secrets::rotate_secrets::RotateSecrets>()
+        .add::<people::erase_person::ErasePerson>()
+        .add::<people::erase_team::EraseTeam>()
+        .add::<people::export_person::ExportPerson>()
+        .add::<people::export_team::ExportTeam>()
 }

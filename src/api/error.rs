@@ -166,7 +166,7 @@ impl Code {
             "LS012" => Self::NotFound,
             "LS013" => Self::AlreadySettled,
             "LS019" => Self::ApprovalNeeded,
-            "LS014" | "LS015" | "LS017" => Self::InvalidField,
+            "LS014" | "LS015" | "LS017" | "LS042" => Self::InvalidField,
             _ => return None,
         })
     }

@@ -23,6 +23,7 @@ pub mod jobs;
 pub mod json;
 pub mod keys;
 pub mod openapi;
+pub mod people;
 pub mod polled;
 pub mod queues;
 pub mod rate;
@@ -196,6 +197,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(people::erase))
+        .routes(routes!(people::export))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

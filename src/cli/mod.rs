@@ -22,6 +22,7 @@ mod keys;
 mod kinds;
 mod lanes;
 mod output;
+mod people;
 mod plans;
 mod problem;
 mod queues;
@@ -134,6 +135,9 @@ enum Command {
     /// Campaigns: list, show, activate, pause, resume, stop
     #[command(subcommand)]
     Campaigns(campaigns::Command),
+    /// A person's data: erase, export, requests
+    #[command(subcommand)]
+    People(people::Command),
     /// The audit log: list, verify, export
     #[command(subcommand)]
     Audit(audit::Command),
@@ -186,6 +190,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Secrets(command) => secrets::run(command, env).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
+        Command::People(command) => people::run(command, env).await,
         Command::Audit(command) => audit::run(command, env).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),
         Command::Export(command) => export::run(command, env),

@@ -35,6 +35,7 @@ const FUNCTIONS: [&str; 18] = [
     include_str!("../../migrations/functions/40_history.sql"),
     include_str!("../../migrations/functions/41_settled.sql"),
     include_str!("../../migrations/functions/50_audit.sql"),
+    include_str!("../../migrations/functions/51_people.sql"),
     include_str!("../../migrations/functions/52_settings.sql"),
 ];
 /// Raised with every release that changes a function, so that an older build knows newer ones when it meets them.

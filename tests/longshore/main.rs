@@ -35,6 +35,7 @@ mod observability;
 mod older_builds;
 mod pains;
 mod pgbouncer;
+mod privacy;
 mod producers;
 mod scale;
 mod scheduler;

@@ -11,6 +11,7 @@ use longshore::{
         db,
         dead::run_dead_plan::RunDeadPlan,
         enrollment::campaigns::{self, NewCampaign, NewStep},
+        people::{erase_person::ErasePerson, export_person::ExportPerson},
     },
 };
 use reqwest::Method;
@@ -57,6 +58,7 @@ const READS: &[&str] = &[
     "flags list",
     "quotas show",
     "teams list",
+    "people requests",
 ];
 
 /// Commands that change something and are in no audit log, and why.
@@ -116,6 +118,10 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("campaigns pause", "campaigns pause 1 --team acme", "campaign.pause"),
     ("campaigns resume", "campaigns resume 1 --team acme", "campaign.resume"),
     ("campaigns stop", "campaigns stop 1 --team acme --yes", "campaign.stop"),
+    ("people export", "people export --team acme --phone 617-555-0123", "people.export"),
+    ("people erase", "people erase --team acme --phone 617-555-0123 --yes", "people.erase"),
+    ("teams export", "teams export acme", "team.export"),
+    ("teams erase", "teams erase globex --yes", "team.erase"),
 ];
 
 fn commands() -> BTreeSet<String> {
@@ -262,6 +268,8 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("createKey", "/v1/keys", r#"{"name": "another", "scopes": ["dead"]}"#, "key.create"),
     ("rotateKey", "/v1/keys/KEY/rotate", "", "key.rotate"),
     ("revokeKey", "/v1/keys/KEY", "", "key.revoke"),
+    ("exportPerson", "/v1/people/exports", r#"{"email": "ada@example.com"}"#, "people.export"),
+    ("erasePerson", "/v1/people/erasures", r#"{"phone": "+16175550123", "reason": "ticket 7"}"#, "people.erase"),
 ];
 
 /// What the document offers that changes something: the operation's id and its method.
@@ -280,7 +288,8 @@ fn operations() -> Vec<(String, Method)> {
 #[tokio::test]
 async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
     let mut door = Door::open().await;
-    let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>(), services(&door.db)).await;
+    let kinds = registry().add::<RunDeadPlan>().add::<ErasePerson>().add::<ExportPerson>();
+    let stepper = Stepper::new(&door.db, kinds, services(&door.db)).await;
     let mut letters = Vec::new();
     for _ in 0..3 {
         letters.push(door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" } })).await);

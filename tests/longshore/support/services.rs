@@ -101,6 +101,14 @@ impl ObjectStore for Nobody {
         Err(StoreError::NotFound(key.into()))
     }
 
+    async fn list(&self, _: &str, _: Option<&str>) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::{
     ids::{BatchId, JobId, TeamId},
     job::{Done, Job, Outcome, Stop},
     secrets::Keyring,
-    vendors::Vendors,
+    vendors::{Vendors, receiver::Receivers},
 };
 
 /// What every job of a process shares.
@@ -37,6 +37,8 @@ pub struct Services {
     pub rules: crate::rules::Rules,
     /// What secrets are sealed with; empty where none is configured.
     pub keyring: Keyring,
+    /// The way to customers' own servers.
+    pub receivers: Receivers,
 }
 
 /// The lease under which a job runs: its fencing token and its holder.

@@ -40,6 +40,8 @@ pub mod secrets;
 pub mod telemetry;
 #[cfg(feature = "handlers")]
 pub mod vendors;
+#[cfg(feature = "handlers")]
+pub mod webhooks;
 
 // In a producer's build a family is its payloads: the files that say what a kind is, without those that say what it does.
 #[cfg(not(feature = "handlers"))]
@@ -85,4 +87,5 @@ pub fn registry() -> registry::Registry {
         .add::<enrollment::run_sequence::RunSequence>()
         .add::<messages::send_sms::SendSms>()
         .add::<secrets::rotate_secrets::RotateSecrets>()
+        .add::<webhooks::deliver_webhook::DeliverWebhook>()
 }

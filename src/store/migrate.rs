@@ -14,7 +14,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 17] = [
     include_str!("../../migrations/functions/10_checks.sql"),
     include_str!("../../migrations/functions/11_enqueue.sql"),
     include_str!("../../migrations/functions/12_enqueue_many.sql"),
@@ -31,6 +31,7 @@ const FUNCTIONS: [&str; 16] = [
     include_str!("../../migrations/functions/41_settled.sql"),
     include_str!("../../migrations/functions/50_audit.sql"),
     include_str!("../../migrations/functions/52_settings.sql"),
+    include_str!("../../migrations/functions/53_webhooks.sql"),
 ];
 /// Raised with every release that changes a function, so that an older build knows newer ones when it meets them.
 const EDITION: i32 = 1;

@@ -46,6 +46,11 @@ alter schema queue owner to longshore_owner;
 alter schema longshore owner to longshore_owner;
 -- The history of migrations, which is there before the first one runs.
 alter table if exists longshore._migrations owner to longshore_owner;
+do $$ begin
+  if to_regclass('longshore._migrations') is not null then
+    comment on table longshore._migrations is 'Which migrations were applied. Not a team''s data.';
+  end if;
+end $$;
 grant usage on schema queue, longshore to longshore_engine, longshore_producer, longshore_api, longshore_worker,
   longshore_scheduler, longshore_operator, longshore_auditor;
 -- Functions are closed until one is opened by name.
@@ -78,6 +83,7 @@ create table longshore._functions (
   digest text not null,
   signed_at timestamptz not null default now()
 );
+comment on table longshore._functions is 'Which edition of the functions is in place. Not a team''s data.';
 create function longshore.functions(out edition integer, out digest text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select coalesce(max(f.edition), 0), coalesce(max(f.digest), '') from longshore._functions f
@@ -93,7 +99,7 @@ grant execute on function longshore.sign_functions(integer, text) to longshore_m
 -- Gives a table that holds a team's data its policies: the team sees its own rows, the engine, operators and
 -- auditors see all. `team_access` is what a tenant statement may do (for example 'select, insert'); '' is nothing.
 create procedure longshore.protect(target regclass, team_access text)
-language plpgsql as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   execute format('alter table %s enable row level security', target);
   execute format('alter table %s force row level security', target);

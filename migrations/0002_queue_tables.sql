@@ -30,6 +30,8 @@ create table queue.kinds (
   registered_at timestamptz not null default now()
 );
 
+comment on table queue.kinds is 'What builds have announced that they run. Not a team''s data.';
+
 create sequence queue.job_ids as bigint;
 create sequence queue.fences as bigint;
 create sequence queue.batch_ids as bigint;
@@ -323,6 +325,8 @@ create table queue.depths (
   primary key (queue_id, state)
 );
 
+comment on table queue.depths is 'Counts of all teams together. Not a team''s data.';
+
 -- Work that may not be claimed, as long as its row stands: of a team (nil: of every team), in a queue (0: in every queue),
 -- of a kind ('': of every kind).
 create table queue.pauses (
@@ -455,8 +459,10 @@ create policy upkeep on queue.attempts to longshore_owner using (true) with chec
 create policy upkeep on queue.tombstones to longshore_owner using (true) with check (true);
 -- The scheduler asks for due schedules of all teams.
 create policy scheduler on queue.schedules for select to longshore_scheduler using (true);
+comment on policy scheduler on queue.schedules is 'Wider than a team: one scheduler fires the due schedules of all.';
 -- And for the pauses that it shows.
 create policy scheduler on queue.pauses for select to longshore_scheduler using (true);
+comment on policy scheduler on queue.pauses is 'Wider than a team: the scheduler publishes which work is paused.';
 grant select on queue.queues, queue.kinds, queue.processes, queue.depths, queue.sleepers
   to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
 grant select on queue.job_ids to longshore_operator, longshore_auditor, longshore_scheduler;

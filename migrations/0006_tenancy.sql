@@ -11,6 +11,8 @@ grant insert on longshore.teams to longshore_operator;
 create policy operate on longshore.teams for insert to longshore_operator with check (true);
 -- A scheduler finds the teams of the schedules that a configuration declares.
 create policy scheduler on longshore.teams for select to longshore_scheduler using (true);
+comment on policy scheduler on longshore.teams is 'Wider than a team: a configuration names teams by their names.';
+comment on index longshore.teams_name_key is 'Not led by team_id: names of teams are the operators'', and are given once.';
 
 -- The house's own team: owner of maintenance jobs.
 alter table longshore.teams no force row level security;
@@ -25,16 +27,29 @@ create table longshore.api_keys (
   scopes text[] not null check (cardinality(scopes) > 0
     and scopes <@ array['enqueue', 'read', 'cancel', 'dead', 'schedules', 'campaigns', 'lake', 'admin']),
   created_at timestamptz not null default now(),
+  lives_for interval,                     -- from its making to its end, which the key that replaces it has too; null: for ever
   expires_at timestamptz,
   revoked_at timestamptz,
   last_used_on date,
-  primary key (team_id, key_id)
+  lineage text not null,                  -- the first of the keys that replaced each other: of these, two live at most
+  person text check (length(btrim(person)) between 1 and 100), -- set: no key, but the token of an operator who acts for the team
+  primary key (team_id, key_id),
+  constraint api_keys_token_ends check (person is null or coalesce(expires_at <= created_at + interval '24 hours', false))
 );
 create unique index api_keys_id on longshore.api_keys (key_id);
 comment on index longshore.api_keys_id is 'Not led by team_id: the key id is how the team is found.';
-call longshore.protect('longshore.api_keys', 'select');
-grant insert, update on longshore.api_keys to longshore_operator;
+create index api_keys_lineage on longshore.api_keys (team_id, lineage);
+call longshore.protect('longshore.api_keys', '');
+-- Nobody reads digests but find_key.
+revoke select on longshore.api_keys from longshore_operator, longshore_auditor;
+grant select (team_id, key_id, name, scopes, created_at, lives_for, expires_at, revoked_at, last_used_on, lineage, person)
+  on longshore.api_keys to longshore_operator, longshore_auditor, longshore_api;
+grant insert on longshore.api_keys to longshore_operator;
+grant update (expires_at, revoked_at) on longshore.api_keys to longshore_operator;
 create policy operate on longshore.api_keys to longshore_operator using (true) with check (true);
+-- A team handles its own keys over HTTP; only an operator makes an operator's token.
+grant insert (team_id, key_id, name, digest, scopes, lives_for, expires_at, lineage) on longshore.api_keys to longshore_api;
+grant update (expires_at, revoked_at) on longshore.api_keys to longshore_api;
 grant select on longshore.api_keys to longshore_engine;
 
 -- The engine notes when a key was last used (touch_key).
@@ -46,9 +61,9 @@ set local role longshore_engine;
 -- Finds the key that a credential names, before any team is known: the one door through which a request gets its team.
 -- It answers for ended keys too: whoever proves the secret may hear that the key was revoked or has expired.
 create function queue.find_key(wanted text, out team_id uuid, out digest bytea, out scopes text[], out expires_at timestamptz,
-  out revoked_at timestamptz, out used_today boolean)
+  out revoked_at timestamptz, out used_today boolean, out person text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select k.team_id, k.digest, k.scopes, k.expires_at, k.revoked_at, coalesce(k.last_used_on = current_date, false)
+  select k.team_id, k.digest, k.scopes, k.expires_at, k.revoked_at, coalesce(k.last_used_on = current_date, false), k.person
   from longshore.api_keys k where k.key_id = wanted
 $$;
 

@@ -161,6 +161,9 @@ begin
   perform longshore.credit_post(team, 'grant', array['granted', 'debt', 'available'],
     array[-amount, least(amount, books.owed), greatest(amount - books.owed, 0)], null, null, null, reason);
   perform queue.unpark(team, 'out_of_credit');
+  perform longshore.audit_deed(team, null, 'credits.grant', 'credits', reason,
+    jsonb_build_object('available', books.available, 'owed', books.owed), jsonb_build_object('granted', amount,
+      'available', books.available + greatest(amount - books.owed, 0)));
 end $$;
 
 -- Reserves credits for one call of one step of a job, once. `outcome`: held; or insufficient; or, when the key is known

@@ -16,6 +16,7 @@ create table longshore.audit_log (
   hash bytea not null check (octet_length(hash) = 32),
   primary key (team_id, seq)
 );
+create index audit_log_at on longshore.audit_log (at);
 call longshore.protect('longshore.audit_log', 'select');
 grant select, insert on longshore.audit_log to longshore_engine;
 -- Not even its owner has these of its own accord; should somebody be given them, the trigger says no all the same.

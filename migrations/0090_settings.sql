@@ -23,6 +23,7 @@ grant select, update on longshore.data_keys to longshore_engine;
 -- A number that every change of a setting takes anew: what an editor saw is told from what stands, also when a setting was
 -- taken away and set again in between.
 create sequence longshore.setting_versions as bigint;
+comment on sequence longshore.setting_versions is 'Tenants draw from it: it tells how often settings change, and nothing else.';
 grant usage on sequence longshore.setting_versions to longshore_api, longshore_worker, longshore_scheduler, longshore_operator;
 
 -- What a team has set. Which names there are, their types and bounds, a build knows (workers/settings/catalogue.rs).

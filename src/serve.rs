@@ -41,6 +41,7 @@ use crate::{
         migrate::{self, Standing},
         processes::{self, Process},
         upkeep,
+        wall::{self, Breached, Duty},
     },
     telemetry::{self, Metrics},
 };
@@ -265,8 +266,8 @@ impl Role {
         Ok(db::guarded_pool(self.connect_options(statement_timeout)?, size))
     }
 
-    /// Makes sure that the database is there, is as new as this build, and has room for this process, with
-    /// the `dedicated` connections of single tasks; announces the kinds.
+    /// Makes sure that the database is there, is as new as this build, keeps its teams apart, and has room for this process,
+    /// with the `dedicated` connections of single tasks; announces the kinds.
     async fn enter_house(&self, pool: &PgPool, dedicated: u32) -> anyhow::Result<()> {
         let (mut conn, options) = self.reach().await?;
         let mut tx = db::begin_on(&mut conn, &options).await?;
@@ -274,6 +275,11 @@ impl Role {
             Standing::Fits { .. } => {}
             Standing::Behind { missing } => bail!("{missing} migrations are missing: run longshore migrate first"),
             Standing::Differs { version } => bail!("migration {version} was changed after it had been applied"),
+        }
+        // Asked in a transaction as every statement of this process runs: of the role that it really has.
+        let breaches = wall::at_start(&mut tx, Duty::of_process(self.name)).await?;
+        if !breaches.is_empty() {
+            return Err(Breached(breaches).into());
         }
         let wanted = self.config.database.pools;
         let (wanted, allowed) = (

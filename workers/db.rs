@@ -172,6 +172,13 @@ pub async fn begin_as(pool: &PgPool, team: TeamId) -> Result<Tx, sqlx::Error> {
     Ok(tx)
 }
 
+/// Begins a transaction under a team's row-level security in which somebody acts whom the audit log names: `key <id>`.
+pub async fn begin_by(pool: &PgPool, team: TeamId, actor: &str) -> Result<Tx, sqlx::Error> {
+    let mut tx = begin(pool).await?;
+    sqlx::query_file!("db/act_by.sql", team.0.to_string(), actor).fetch_one(&mut *tx).await?;
+    Ok(tx)
+}
+
 /// Puts the rest of the open transaction under a team's row-level security.
 pub async fn act_as(conn: &mut PgConnection, team: TeamId) -> Result<(), sqlx::Error> {
     sqlx::query_file!("db/act_as.sql", team.0.to_string()).fetch_one(conn).await?;

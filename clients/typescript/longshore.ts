@@ -303,6 +303,41 @@ export interface JobRequest {
 /** Where a job is in its life. */
 export type JobState = "waiting" | "running" | "done" | "dead" | "cancelled";
 
+/** A key, without its secret. */
+export interface KeyBody {
+  created_at: string;
+  /** When it ends by itself. */
+  expires_at?: string | null;
+  /** Its public id, the third part of the key. */
+  id: string;
+  /** The day it was last used. */
+  last_used_on?: string | null;
+  /** The first of the keys that replaced each other, itself among them. */
+  lineage: string;
+  name: string;
+  /** Who acts with it, where it is no key of the team's but the token of an operator. */
+  operator?: string | null;
+  revoked_at?: string | null;
+  scopes: string[];
+}
+
+/** A page of keys, newest first. */
+export interface KeyPage {
+  keys: KeyBody[];
+  /** The next page's `after`; left out where no more follow. */
+  next?: string | null;
+}
+
+/** A key to make. */
+export interface KeyRequest {
+  /** When it ends by itself; never if not said. */
+  expires_at?: string | null;
+  /** What you call it, to know it again. */
+  name: string;
+  /** What it may do: enqueue, read and cancel if not said. Nothing that your own key may not. */
+  scopes?: string[] | null;
+}
+
 /** How long an idempotency key stands. */
 export type KeyScope = "period" | "unfinished" | "forever";
 
@@ -316,6 +351,19 @@ export interface Link {
 
 /** What becomes of ticks that nobody was there to fire. */
 export type Missed = "skip" | "run_once" | "catch_up";
+
+/** A key just made. */
+export interface NewKeyBody {
+  expires_at?: string | null;
+  /** Its public id. */
+  id: string;
+  /** The key itself. It is not stored, and this is the only time it is shown. */
+  key: string;
+  name: string;
+  /** With a replacement: when the old key ends. */
+  old_expires_at?: string | null;
+  scopes: string[];
+}
 
 /** What the same idempotency key means while it stands. */
 export type OnConflict = "first" | "replace" | "debounce";
@@ -439,6 +487,12 @@ export interface Replayed {
   id: string;
   /** The dead letter. */
   replay_of: string;
+}
+
+/** How a key is replaced. */
+export interface RotateRequest {
+  /** How long the old one lives on: up to 30 days, a day if not said. */
+  grace_seconds?: number;
 }
 
 /** A schedule. */
@@ -1070,6 +1124,32 @@ export interface CancelJobInput {
   id: string;
 }
 
+/** What `listKeys` takes. */
+export interface ListKeysInput {
+  /** Go on behind this one: the `next` of the page before. */
+  after?: string;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `createKey` takes. */
+export interface CreateKeyInput {
+  body: KeyRequest;
+}
+
+/** What `revokeKey` takes. */
+export interface RevokeKeyInput {
+  /** Its public id */
+  id: string;
+}
+
+/** What `rotateKey` takes. */
+export interface RotateKeyInput {
+  /** Its public id */
+  id: string;
+  body?: RotateRequest | null;
+}
+
 /** What `listSchedules` takes. */
 export interface ListSchedulesInput {
   /** Go on behind this one: the `next` of the page before. */
@@ -1240,6 +1320,51 @@ export class Longshore extends Requests {
    */
   cancelJob(input: CancelJobInput, options?: CallOptions): Promise<JobCancelled> {
     return this.call({ method: "POST", path: `/v1/jobs/${encodeURIComponent(input.id)}/cancel` }, options);
+  }
+
+  /**
+   * List keys.
+   *
+   * Ended ones too. Needs the scope `admin`, as do all operations on keys.
+   *
+   * `GET /v1/keys`
+   */
+  listKeys(input: ListKeysInput = {}, options?: CallOptions): Promise<KeyPage> {
+    return this.call({ method: "GET", path: `/v1/keys`, query: { after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Create a key.
+   *
+   * The answer holds the key, once: whoever loses it makes another.
+   *
+   * `POST /v1/keys`
+   */
+  createKey(input: CreateKeyInput, options?: CallOptions): Promise<NewKeyBody> {
+    return this.call({ method: "POST", path: `/v1/keys`, body: input.body }, options);
+  }
+
+  /**
+   * End a key.
+   *
+   * Every process refuses it within five seconds. A key may end itself.
+   *
+   * `DELETE /v1/keys/{id}`
+   */
+  revokeKey(input: RevokeKeyInput, options?: CallOptions): Promise<void> {
+    return this.call({ method: "DELETE", path: `/v1/keys/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Replace a key.
+   *
+   * The new key has the same name, scopes and life; the old one lives on for the grace, so that nothing stops while the new one
+   * is put in its place. Only one replacement at a time: two keys that replace each other live at most.
+   *
+   * `POST /v1/keys/{id}/rotate`
+   */
+  rotateKey(input: RotateKeyInput, options?: CallOptions): Promise<NewKeyBody> {
+    return this.call({ method: "POST", path: `/v1/keys/${encodeURIComponent(input.id)}/rotate`, body: input.body }, options);
   }
 
   /**

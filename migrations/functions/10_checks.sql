@@ -2,7 +2,8 @@
 -- Errors carry an SQLSTATE of class LS and, in DETAIL, the field that is wrong (docs/SQL.md lists them).
 set local role longshore_engine;
 
--- Refuses a team other than the one this transaction was opened for. The api and the workers must have opened one.
+-- Refuses a team other than the one this transaction was opened for. The api and the workers must have opened one, under
+-- whatever login they came; a superuser, who is a member of every role, need not.
 create or replace function queue.guard_team(team uuid) returns void
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
@@ -10,7 +11,9 @@ begin
     raise exception 'team_id is missing' using errcode = 'LS007', detail = 'team_id', hint = 'Pass the id of the team the job belongs to.';
   end if;
   if longshore.current_team() is distinct from team
-     and (longshore.current_team() is not null or session_user in ('longshore_api', 'longshore_worker')) then
+     and (longshore.current_team() is not null
+       or ((pg_has_role(session_user, 'longshore_api', 'usage') or pg_has_role(session_user, 'longshore_worker', 'usage'))
+         and not (select r.rolsuper from pg_roles r where r.rolname = session_user))) then
     raise exception 'this transaction may not act for team %', team
       using errcode = 'LS007', detail = 'team_id', hint = 'Set app.team_id to that team for the transaction, or leave it unset.';
   end if;
@@ -74,6 +77,9 @@ language sql stable as $$
     and (run_at is null or run_at between '2000-01-01' and now() + interval '1 year')
     and (priority is null or priority between 0 and 9)
 $$;
+
+comment on function queue.has_shape(jsonb, text[], text[], jsonpath) is 'Without a search_path of its own, so that it is inlined; only pinned functions call it.';
+comment on function queue.is_sound(queue.kinds, jsonb, text, timestamptz, smallint) is 'Without a search_path of its own, so that it is inlined; only pinned functions call it.';
 
 create or replace function queue.refuse(problem text) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$

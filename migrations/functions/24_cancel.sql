@@ -15,6 +15,10 @@ begin
   if not found then return null; end if;
   select o.outcome into ended from queue.outcomes o where o.job_id = job and o.team_id = team limit 1;
   if found then return case ended when 1 then 'done' when 3 then 'cancelled' else 'dead' end; end if;
+  -- A team cancels its own jobs as it likes, and the job says by which key; an operator acts on what is another's.
+  if starts_with(current_setting('app.actor', true), 'operator ') then
+    perform longshore.audit_deed(team, by, 'job.cancel', 'job_' || job, null, null, jsonb_build_object('kind', j.kind));
+  end if;
   if (select w.was from queue.withdraw(j) w) then
     perform queue.end_unrun(j, 'cancelled before it ran, by ' || coalesce(by, 'unknown'));
     return 'cancelled';

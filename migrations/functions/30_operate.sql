@@ -1,10 +1,13 @@
 -- What operators and the scheduler do to the queue: dead letters, pauses, figures.
 set local role longshore_engine;
 
+drop function if exists queue.replay(uuid, bigint, text, jsonb, timestamptz), queue.discard(uuid, bigint, text),
+  queue.resume(text, uuid, text);
+
 -- Replays one dead letter as a new job with the whole envelope and its lineage. Each dead letter is replayed once.
 -- `new_payload` null keeps the payload. The new job passes the same checks as any other.
-create or replace function queue.replay(team uuid, job bigint, by text, new_payload jsonb default null, run_at timestamptz default null) returns bigint
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+create or replace function queue.replay_letter(team uuid, job bigint, by text, new_payload jsonb default null, run_at timestamptz default null) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   d queue.dead;
@@ -27,7 +30,7 @@ begin
     raise exception 'job % was discarded by %', job, d.settled_by using errcode = 'LS013', detail = 'job_id';
   end if;
   select * into k from queue.kinds where kind = d.kind;
-  wrong := queue.problem(k, coalesce(new_payload, d.payload), null, replay.run_at, d.priority);
+  wrong := queue.problem(k, coalesce(new_payload, d.payload), null, replay_letter.run_at, d.priority);
   if wrong is not null then perform queue.refuse(wrong); end if;
   select q.history_days into keep from queue.queues q where q.id = k.queue_id;
   special := coalesce(d.limit_key, d.chain::text) is not null;
@@ -36,9 +39,9 @@ begin
     limit_key, limit_to, chain)
   values (new_id, team, keep, k.queue_id, d.kind, case when new_payload is null then d.version else k.version end, d.priority, k.max_attempts,
     coalesce(new_payload, d.payload), d.correlation_id, d.parent_id, d.job_id, coalesce(d.root_id, d.job_id), d.limit_key, d.limit_to, d.chain);
-  if replay.run_at > now() then
+  if replay_letter.run_at > now() then
     insert into queue.scheduled (job_id, team_id, run_at, queue_id, kind, priority, keep, attempt, special, limit_key, limit_to, reason)
-    values (new_id, team, replay.run_at, k.queue_id, d.kind, d.priority, keep, 0, special, d.limit_key, d.limit_to, 'delayed');
+    values (new_id, team, replay_letter.run_at, k.queue_id, d.kind, d.priority, keep, 0, special, d.limit_key, d.limit_to, 'delayed');
   else
     insert into queue.ready (queue_id, team_id, kind, priority, first_job, jobs, keep, special, limit_key, limit_to)
     values (k.queue_id, team, d.kind, d.priority, new_id, array[new_id], keep, special, d.limit_key, d.limit_to);
@@ -48,15 +51,41 @@ begin
   return new_id;
 end $$;
 
--- Gives up one dead letter for good; it stays on record. True when it was open.
-create or replace function queue.discard(team uuid, job bigint, by text) returns boolean
+-- The same as a deed of its own, with its entry in the audit log. `deed`: the entry that speaks of this letter and others.
+create or replace function queue.replay(team uuid, job bigint, by text, new_payload jsonb default null, run_at timestamptz default null,
+  deed bigint default null) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  newer constant bigint := queue.replay_letter(team, job, by, new_payload, replay.run_at);
+begin
+  if not queue.has_deed(team, deed, 'dead.replay') then
+    perform longshore.audit_deed(team, by, 'dead.replay', 'job_' || job, null, null,
+      jsonb_build_object('replayed_as', newer, 'payload', case when new_payload is null then 'its own' else 'another' end));
+  end if;
+  return newer;
+end $$;
+
+-- Whether the audit log has that entry, of the team or of the house.
+create or replace function queue.has_deed(team uuid, deed bigint, action text) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp as $$
+  select exists (select from longshore.audit_log l
+    where l.team_id in (team, '00000000-0000-0000-0000-000000000001') and l.seq = deed and l.action = has_deed.action)
+$$;
+
+-- Gives up one dead letter for good; it stays on record. True when it was open. `deed`: the entry in the audit log that speaks
+-- of this letter and others.
+create or replace function queue.discard(team uuid, job bigint, by text, deed bigint default null) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
   perform queue.guard_team(team);
   update queue.dead set discarded_at = now(), settled_by = by
   where job_id = job and team_id = team and replayed_at is null and discarded_at is null;
-  return found;
+  if not found then return false; end if;
+  if not queue.has_deed(team, deed, 'dead.discard') then
+    perform longshore.audit_deed(team, by, 'dead.discard', 'job_' || job, null, null, null);
+  end if;
+  return true;
 end $$;
 
 -- Stops claiming from a queue (null: all), of a team (null: all), of a kind (null: all), in every process at once, until it
@@ -66,6 +95,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   q smallint := 0;
+  was jsonb;
 begin
   if team is not null then perform queue.guard_team(team); end if;
   if queue_name is not null then
@@ -76,17 +106,29 @@ begin
   if queue_name is null and team is null and pause.kind is null then
     raise exception 'a pause needs a queue, a team or a kind' using errcode = 'LS016', hint = 'To pause all, pause each queue.';
   end if;
+  select jsonb_build_object('paused', true, 'by', p.paused_by, 'reason', p.reason) into was from queue.pauses p
+  where p.team_id = coalesce(team, '00000000-0000-0000-0000-000000000000') and p.queue_id = q and p.kind = coalesce(pause.kind, '');
   insert into queue.pauses as p (team_id, queue_id, kind, paused_by, reason)
   values (coalesce(team, '00000000-0000-0000-0000-000000000000'), q, coalesce(pause.kind, ''), by, pause.reason)
   on conflict (team_id, queue_id, kind) do update set paused_by = excluded.paused_by, reason = excluded.reason;
+  perform longshore.audit_deed(team, by, 'queue.pause', queue.work_named(queue_name, pause.kind), pause.reason,
+    coalesce(was, '{"paused": false}'), '{"paused": true}');
   return true;
 end $$;
 
+-- Which work a deed is about, in words.
+create or replace function queue.work_named(queue_name text, kind text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select concat_ws(', ', coalesce('queue ' || queue_name, 'every queue'), 'kind ' || kind)
+$$;
+
 -- Takes back exactly that pause. False: there was none, or no such queue.
-create or replace function queue.resume(queue_name text, team uuid default null, kind text default null) returns boolean
+create or replace function queue.resume(queue_name text, team uuid default null, kind text default null, by text default null)
+returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   q smallint := 0;
+  was queue.pauses;
 begin
   if team is not null then perform queue.guard_team(team); end if;
   if queue_name is not null then
@@ -94,9 +136,12 @@ begin
     if not found then return false; end if;
   end if;
   delete from queue.pauses p where p.team_id = coalesce(team, '00000000-0000-0000-0000-000000000000') and p.queue_id = q
-    and p.kind = coalesce(resume.kind, '');
+    and p.kind = coalesce(resume.kind, '') returning * into was;
   if not found then return false; end if;
   perform pg_notify('longshore_' || s.queue_id, '') from (select distinct queue_id from queue.sleepers) s where q in (0, s.queue_id);
+  perform longshore.audit_deed(team, by, 'queue.resume', queue.work_named(queue_name, resume.kind), null,
+    jsonb_build_object('paused', true, 'by', was.paused_by, 'reason', was.reason, 'since', longshore.audit_moment(was.paused_at)),
+    '{"paused": false}');
   return true;
 end $$;
 
@@ -107,10 +152,13 @@ create or replace function queue.set_lane(queue_name text, team uuid, weight sma
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   q smallint;
+  was jsonb;
 begin
   if team is not null then perform queue.guard_team(team); end if;
   select x.id into q from queue.queues x where x.name = queue_name;
   if not found then return false; end if;
+  select to_jsonb(l) - array['team_id', 'queue_id', 'refills_at'] into was from queue.lanes l
+  where l.team_id = coalesce(team, '00000000-0000-0000-0000-000000000000') and l.queue_id = q for update;
   insert into queue.lanes as l (team_id, queue_id, weight, running_most, per_second, burst, unfinished_most)
   values (coalesce(team, '00000000-0000-0000-0000-000000000000'), q, set_lane.weight, set_lane.running_most, set_lane.per_second,
     set_lane.burst, set_lane.unfinished_most)
@@ -118,6 +166,9 @@ begin
     per_second = excluded.per_second, burst = excluded.burst, unfinished_most = excluded.unfinished_most;
   update queue.kinds k set capped = exists (select from queue.lanes l where l.queue_id = q and l.unfinished_most is not null)
   where k.queue_id = q;
+  perform longshore.audit_deed(team, null, 'lane.set', case when team is null then 'every lane of ' else 'lane in ' end || 'queue ' || queue_name,
+    null, was, jsonb_build_object('weight', set_lane.weight, 'running_most', set_lane.running_most, 'per_second', set_lane.per_second,
+      'burst', set_lane.burst, 'unfinished_most', set_lane.unfinished_most));
   return true;
 end $$;
 
@@ -126,22 +177,31 @@ create or replace function queue.set_bucket(team uuid, bucket text, per_second d
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   whose constant uuid := coalesce(team, '00000000-0000-0000-0000-000000000000');
+  was jsonb;
 begin
   if team is not null then perform queue.guard_team(team); end if;
+  select jsonb_build_object('per_second', b.per_second, 'burst', b.burst) into was from queue.buckets b
+  where b.team_id = whose and b.name = bucket for update;
   if per_second is null then
     delete from queue.buckets b where b.team_id = whose and b.name = bucket;
+    if found then perform longshore.audit_deed(team, null, 'bucket.remove', 'bucket ' || bucket, null, was, null); end if;
     return;
   end if;
   insert into queue.buckets (team_id, name, per_second, burst)
   values (whose, bucket, set_bucket.per_second, coalesce(set_bucket.burst, greatest(1, ceil(set_bucket.per_second))::integer))
   on conflict (team_id, name) do update set per_second = excluded.per_second, burst = excluded.burst;
+  perform longshore.audit_deed(team, null, 'bucket.set', 'bucket ' || bucket, null, was,
+    jsonb_build_object('per_second', set_bucket.per_second, 'burst', set_bucket.burst));
 end $$;
 
 -- Sets how many jobs of a team with a key run at once; null: as the jobs say. Jobs that were set aside are looked at anew.
 create or replace function queue.set_key_limit(team uuid, key text, most integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  was integer;
 begin
   perform queue.guard_team(team);
+  select k.running_most into was from queue.key_limits k where k.team_id = team and k.limit_key = key for update;
   if most is null then
     delete from queue.key_limits k where k.team_id = team and k.limit_key = key;
   else
@@ -149,6 +209,8 @@ begin
     on conflict (team_id, limit_key) do update set running_most = excluded.running_most;
   end if;
   perform queue.unblock(team, key);
+  perform longshore.audit_deed(team, null, 'key_limit.set', 'limit key ' || key, null, jsonb_build_object('running_most', was),
+    jsonb_build_object('running_most', most));
 end $$;
 
 -- Writes the depth of each queue for dashboards, and the backlog of each lane that the cap at the door compares with. One
@@ -196,7 +258,7 @@ end $$;
 create or replace function queue.census(team uuid default null)
 returns table (accepted bigint, ready bigint, scheduled bigint, parked bigint, running bigint, done bigint, dead bigint, cancelled bigint, lost bigint, doubled bigint,
   blocked bigint)
-language sql security definer set search_path = pg_catalog, pg_temp as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   with places as (
     select unnest(jobs) as id, 'ready' as place from queue.ready where team is null or team_id = team
     union all select job_id, 'ready' from queue.suspects where team is null or team_id = team
@@ -234,8 +296,8 @@ begin
   return n + m + o;
 end $$;
 
-grant execute on function queue.replay(uuid, bigint, text, jsonb, timestamptz), queue.discard(uuid, bigint, text) to longshore_api, longshore_operator;
-grant execute on function queue.pause(text, text, text, uuid, text), queue.resume(text, uuid, text),
+grant execute on function queue.replay(uuid, bigint, text, jsonb, timestamptz, bigint), queue.discard(uuid, bigint, text, bigint) to longshore_api, longshore_operator;
+grant execute on function queue.pause(text, text, text, uuid, text), queue.resume(text, uuid, text, text),
   queue.set_lane(text, uuid, smallint, integer, double precision, integer, bigint), queue.set_bucket(uuid, text, double precision, integer),
   queue.set_key_limit(uuid, text, integer) to longshore_operator;
 grant execute on function queue.measure() to longshore_scheduler;

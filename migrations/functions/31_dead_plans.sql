@@ -73,7 +73,10 @@ begin
   select count(*), coalesce(sum(i.price), 0) into open, cost from queue.plan_items i where i.plan_id = plan and i.result is null;
   update queue.plans x set sealed_at = now(), credits = cost, needs_approval = open > approve_above_jobs or cost > approve_above_credits
   where x.team_id = team and x.plan_id = plan
-  returning x.needs_approval into p.needs_approval;
+  returning x.* into p;
+  perform longshore.audit_deed(team, p.made_by, 'dead.plan', 'plan_' || plan, p.note, null,
+    jsonb_build_object('filter', p.filter, 'edited', p.patch is not null, 'letters', p.letters, 'refused', p.settled, 'credits', cost,
+      'per_second', p.per_second, 'needs_approval', p.needs_approval));
   return p.needs_approval;
 end $$;
 
@@ -87,6 +90,10 @@ begin
     raise exception 'plan_% was made by %, and is approved by somebody else', plan, p.made_by using errcode = 'LS018', detail = 'plan_id';
   end if;
   update queue.plans x set approved_by = by, approved_at = now() where x.team_id = team and x.plan_id = plan and x.approved_at is null;
+  if found then
+    perform longshore.audit_deed(team, by, 'dead.approve', 'plan_' || plan, null, null,
+      jsonb_build_object('made_by', p.made_by, 'letters', p.letters, 'credits', p.credits));
+  end if;
 end $$;
 
 -- Lets a plan run, from where it stopped. Who steps through it (a worker, the command line) needs no further right.
@@ -101,16 +108,23 @@ begin
   end if;
   update queue.plans x set started_by = by, started_at = coalesce(x.started_at, now()), stopped_by = null, stopped_at = null
   where x.team_id = team and x.plan_id = plan;
+  perform longshore.audit_deed(team, by, 'dead.run', 'plan_' || plan, null,
+    jsonb_build_object('started_before', p.started_at is not null, 'stopped_by', p.stopped_by),
+    jsonb_build_object('left', p.letters - p.settled, 'credits', p.credits));
 end $$;
 
 -- Stops a plan behind the letter it is at. False: it does not run.
 create or replace function queue.stop_plan(team uuid, plan bigint, by text) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  p queue.plans := queue.lock_plan(team, plan);
 begin
-  perform queue.lock_plan(team, plan);
   update queue.plans x set stopped_by = by, stopped_at = now()
   where x.team_id = team and x.plan_id = plan and x.started_at is not null and x.stopped_at is null and x.ended_at is null;
-  return found;
+  if not found then return false; end if;
+  perform longshore.audit_deed(team, by, 'dead.stop', 'plan_' || plan, null, null,
+    jsonb_build_object('replayed', p.replayed, 'left', p.letters - p.settled));
+  return true;
 end $$;
 
 -- Settles the next letter of a running plan. `state`: replayed, refused or settled (by somebody else), as its row now says;
@@ -145,7 +159,7 @@ begin
   begin
     -- A plan of the house has letters of any team: each is replayed as its own.
     perform set_config('app.team_id', i.team_id::text, true);
-    replayed_as := queue.replay(i.team_id, i.job_id, format('%s (plan_%s)', p.started_by, plan), i.payload);
+    replayed_as := queue.replay_letter(i.team_id, i.job_id, format('%s (plan_%s)', p.started_by, plan), i.payload);
     state := 'replayed';
   exception when others then
     if sqlstate not like 'LS%' then raise; end if;

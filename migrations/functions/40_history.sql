@@ -172,11 +172,16 @@ end $$;
 -- Sets for how many days a queue's finished jobs are kept. For jobs enqueued from now on. False: no such queue.
 create or replace function queue.keep_history(queue_name text, days smallint) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  was smallint;
 begin
-  update queue.queues set history_days = days where name = queue_name;
+  select history_days into was from queue.queues where name = queue_name for update;
   if not found then return false; end if;
+  update queue.queues set history_days = days where name = queue_name;
   update queue.kinds k set keep = days from queue.queues q where q.name = queue_name and k.queue_id = q.id;
   perform queue.ensure_partitions();
+  perform longshore.audit_deed(null, null, 'queue.keep', 'queue ' || queue_name, null, jsonb_build_object('history_days', was),
+    jsonb_build_object('history_days', days));
   return true;
 end $$;
 

@@ -21,13 +21,26 @@ return sha256(convert_to(
   || longshore.audit_field(e.actor) || longshore.audit_field(e.action) || longshore.audit_field(e.target)
   || longshore.audit_field(e.reason) || longshore.audit_field(e.before::text) || longshore.audit_field(e.after::text), 'UTF8'));
 
--- A person's words without what looks like a phone number or an e-mail: an entry can't be taken back, and whoever asks to be
--- forgotten is not to stand in it. What is left of a long text is its beginning.
+-- A person's words without what looks like an e-mail or a phone number (its last four digits stay): an entry can't be taken
+-- back, and whoever asks to be forgotten is not to stand in it. What is left of a long text is its beginning.
 create or replace function longshore.audit_words(words text) returns text
 language sql immutable parallel safe
-return left(regexp_replace(regexp_replace(words,
+return left(regexp_replace(regexp_replace(regexp_replace(words,
   '[^\s@"\\<>]+@[^\s@"\\<>]+', '[e-mail]', 'g'),
-  '\+[0-9](?:[ ().-]{0,2}[0-9]){6,14}|(?<![0-9A-Za-z_])(?:1[ .-]?)?\(?[2-9][0-9]{2}\)?[ .-]{0,2}[0-9]{3}[ .-]?[0-9]{4}(?![0-9])', '[number]', 'g'), 500);
+  '\+[0-9](?:[ ().-]{0,2}[0-9]){2,10}[ ().-]{0,2}([0-9]{4})(?![0-9])', '[number …\1]', 'g'),
+  '(?<![0-9A-Za-z_])(?:1[ .-]?)?\(?[2-9][0-9]{2}\)?[ .-]{0,2}[0-9]{3}[ .-]?([0-9]{4})(?![0-9])', '[number …\1]', 'g'), 500);
+
+-- The same for every text in a value.
+create or replace function longshore.audit_texts(value jsonb) returns jsonb
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp as $$
+begin
+  return case jsonb_typeof(value)
+    when 'string' then to_jsonb(longshore.audit_words(value #>> '{}'))
+    when 'array' then (select coalesce(jsonb_agg(longshore.audit_texts(v) order by n), '[]') from jsonb_array_elements(value) with ordinality x(v, n))
+    when 'object' then (select coalesce(jsonb_object_agg(longshore.audit_words(k), longshore.audit_texts(v)), '{}') from jsonb_each(value) x(k, v))
+    else value
+  end;
+end $$;
 
 -- A value as it is kept: what is too large for a log is there by its digest.
 create or replace function longshore.audit_value(value jsonb) returns jsonb
@@ -35,7 +48,7 @@ language sql immutable parallel safe
 return case
   when octet_length(value::text) > 8192 then
     jsonb_build_object('bytes', octet_length(value::text), 'sha256', encode(sha256(convert_to(value::text, 'UTF8')), 'hex'))
-  else nullif(value, 'null')
+  else longshore.audit_texts(nullif(value, 'null'))
 end;
 
 -- Writes down one deed, and returns its number in the team's chain. `team` null is the house. `actor` is `key <id>` or
@@ -69,8 +82,18 @@ begin
   return e.seq;
 end $$;
 
-grant execute on function longshore.audit(uuid, text, text, text, text, jsonb, jsonb)
-  to longshore_api, longshore_worker, longshore_scheduler, longshore_operator;
+-- The same, by whoever the transaction says acts: `app.actor`, which the command line and the HTTP door set; else `actor`, else
+-- the role. Where no reason is given it is `app.reason`. The queue's own functions write their deeds by this.
+create or replace function longshore.audit_deed(team uuid, actor text, action text, target text, reason text, before jsonb, after jsonb)
+returns bigint
+language sql security definer set search_path = pg_catalog, pg_temp as $$
+  select longshore.audit(team, coalesce(nullif(current_setting('app.actor', true), ''), actor), action, target,
+    coalesce(nullif(btrim(reason), ''), current_setting('app.reason', true)), before, after)
+$$;
+
+grant execute on function longshore.audit_deed(uuid, text, text, text, text, jsonb, jsonb),
+  longshore.audit(uuid, text, text, text, text, jsonb, jsonb)
+  to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_migrator, longshore_owner;
 grant execute on function longshore.audit_field(text), longshore.audit_moment(timestamptz), longshore.audit_hash(longshore.audit_log)
   to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
 

@@ -29,9 +29,22 @@ impl Caller {
         self.0.team
     }
 
-    /// How it stands in records: the public id of its key.
+    /// How it stands in records: the public id of its key, or the name of the operator who acts.
     pub fn name(&self) -> String {
-        format!("key {}", self.0.key_id)
+        self.0.name()
+    }
+
+    /// Whether an operator acts for the team, with a token of some hours.
+    pub fn is_operator(&self) -> bool {
+        self.0.person.is_some()
+    }
+
+    /// Refuses one that would hand on what it lacks.
+    pub fn may_grant(&self, scopes: &[Scope]) -> Result<(), ApiError> {
+        if self.0.may_grant(scopes) {
+            return Ok(());
+        }
+        Err(ApiError::new(Code::MissingScope, "A key can't grant scopes that it lacks."))
     }
 
     /// Refuses a key that may not do this.
@@ -106,6 +119,11 @@ impl KeyCache {
         if known.len() < Self::MOST {
             known.insert(key.key_id.clone(), Known { key, principal, checked_at: now });
         }
+    }
+
+    /// Has the key asked for again.
+    pub(super) fn forget(&self, key_id: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key_id);
     }
 }
 

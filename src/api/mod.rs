@@ -6,6 +6,7 @@
 //!     auth (key -> team, scopes) -> body (size, depth, storable text) -> jobs -> coalesce -> store
 //! ```
 
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod coalesce;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod health;
 pub mod jobs;
 pub mod json;
+pub mod keys;
 pub mod openapi;
 pub mod schedules;
 pub mod serve;
@@ -112,6 +114,10 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(audit::list))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

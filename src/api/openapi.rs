@@ -52,7 +52,9 @@ impl IntoResponses for Refusals {
 #[openapi(tags(
     (name = "jobs", description = "Put jobs in, look at them, cancel them"),
     (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
+    (name = "audit", description = "What somebody with power did for the team or to it"),
     (name = "schedules", description = "Jobs that come back by the clock: set them, hold them, run them now, take them away"),
+    (name = "keys", description = "The team's own API keys: look at them, make them, replace them, end them (scope `admin`)"),
 ))]
 struct Base;
 

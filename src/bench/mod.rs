@@ -22,6 +22,7 @@ pub mod cycle;
 pub mod drain;
 pub mod enqueue;
 pub mod fair;
+pub mod keys;
 pub mod limits;
 pub mod memory;
 pub mod pickup;
@@ -59,6 +60,7 @@ pub enum Measurement {
     Limits(limits::Sizes),
     Processes(processes::Sizes),
     Memory(memory::Sizes),
+    Keys(keys::Sizes),
 }
 
 impl Measurement {
@@ -75,6 +77,7 @@ impl Measurement {
             Self::Limits(limits::Sizes::scaled(scale)),
             Self::Processes(processes::Sizes::scaled(scale)),
             Self::Memory(memory::Sizes::scaled(scale)),
+            Self::Keys(keys::Sizes::scaled(scale)),
         ]
     }
 }
@@ -127,6 +130,7 @@ impl<'a> Bench<'a> {
             Measurement::Limits(sizes) => Box::pin(limits::run(self, sizes)).await,
             Measurement::Processes(sizes) => Box::pin(processes::run(self, sizes)).await,
             Measurement::Memory(sizes) => Box::pin(memory::run(self, sizes)).await,
+            Measurement::Keys(sizes) => Box::pin(keys::run(self, sizes)).await,
         };
         let swept = self.sweep().await;
         measured.with_context(|| format!("the last that its processes logged:\n{}", self.log_tail()))?;

@@ -164,6 +164,12 @@ enum What {
         #[arg(long, default_value_t = 60, value_parser = value_parser!(u64).range(1..))]
         seconds: u64,
     },
+    /// Whether the time that a wrong key takes says how far it was right (Welch's t)
+    Keys {
+        /// Wrong keys, half of them nearly right
+        #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1000..))]
+        samples: u64,
+    },
     /// All of them, one after another: about half an hour
     All {
         /// Multiplies every size
@@ -234,6 +240,7 @@ impl What {
             Self::Memory { jobs, sleep, seconds } => {
                 Measurement::Memory(bench::memory::Sizes { jobs: *jobs, sleep: milliseconds(*sleep), seconds: *seconds })
             }
+            Self::Keys { samples } => Measurement::Keys(bench::keys::Sizes { samples: *samples }),
         }]
     }
 }

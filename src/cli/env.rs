@@ -25,15 +25,17 @@ pub struct Env {
     pub out: Output,
     /// Who acts, as records will say.
     pub actor: String,
+    /// Why, where the deed's own words don't say it.
+    pub reason: String,
     file: Option<PathBuf>,
 }
 
 impl Env {
     /// Puts it together; touches neither file nor network.
-    pub fn new(out: Output, actor: String, file: Option<PathBuf>) -> Self {
-        // The name goes into records that people read.
-        let actor = actor.chars().filter(|c| !c.is_control()).take(100).collect();
-        Self { out, actor, file }
+    pub fn new(out: Output, actor: &str, reason: Option<&str>, file: Option<PathBuf>) -> Self {
+        // Both go into records that people read.
+        let plain = |text: &str, most| text.chars().filter(|c| !c.is_control()).take(most).collect();
+        Self { out, actor: plain(actor, 100), reason: plain(reason.unwrap_or_default(), 500), file }
     }
 
     /// Reads the configuration, its mistakes included.
@@ -51,7 +53,7 @@ impl Env {
     /// Connects, and makes sure that the database is as new as this build.
     pub async fn database(&self) -> Result<Database, Problem> {
         let mut database = self.connect(&self.config()?).await?;
-        let Database { conn, options } = &mut database;
+        let Database { conn, options, .. } = &mut database;
         let mut tx = db::begin_on(conn, options).await?;
         let standing = store::migrate::standing(&mut tx).await?;
         tx.rollback().await?;
@@ -76,6 +78,11 @@ impl Env {
         self.connect(&config).await
     }
 
+    /// Connects as the configuration says, whatever is found there: for looking.
+    pub async fn look(&self, config: &Config) -> Result<Database, Problem> {
+        self.connect(config).await
+    }
+
     /// Connects, however old the database is.
     async fn connect(&self, config: &Config) -> Result<Database, Problem> {
         let url = config.database.url().map_err(|error| Problem::usage(error.to_string()))?;
@@ -85,7 +92,7 @@ impl Env {
         if config.database.pgbouncer {
             options = db::through_a_pooler(options);
         }
-        let place = format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or("postgres"));
+        let place = place(&options);
         let unreachable = |why: String| {
             Problem::new(Exit::Unreachable, format!("the database can't be reached: {why}"))
                 .value(place.clone())
@@ -93,7 +100,7 @@ impl Env {
         };
         let wait = config.database.acquire_timeout;
         match tokio::time::timeout(wait, PgConnection::connect_with(&options)).await {
-            Ok(Ok(conn)) => Ok(Database { conn, options }),
+            Ok(Ok(conn)) => Ok(Database { conn, options, actor: self.actor.clone(), reason: self.reason.clone() }),
             Ok(Err(sqlx::Error::Database(refusal))) => Err(unreachable(refusal.message().to_owned())),
             Ok(Err(error)) => Err(unreachable(error.to_string())),
             Err(_) => Err(unreachable(format!("no answer within {} seconds", wait.as_secs()))),
@@ -106,14 +113,35 @@ impl Env {
 pub struct Database {
     conn: PgConnection,
     options: PgConnectOptions,
+    actor: String,
+    reason: String,
 }
 
 impl Database {
     /// A transaction as the operator: sees all teams, acts through functions.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
         let mut tx = db::begin_on(&mut self.conn, &self.options).await?;
-        store::operator::act(&mut tx).await.map_err(not_an_operator)?;
+        store::operator::act(&mut tx, &self.actor, &self.reason).await.map_err(not_an_operator)?;
         Ok(tx)
+    }
+
+    /// A transaction as the operator that sees one moment and may take its time: for what reads everything.
+    pub async fn snapshot(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
+        let mut tx = db::begin_on(&mut self.conn, &self.options).await?;
+        store::operator::see_one_moment(&mut tx).await?;
+        store::operator::act(&mut tx, &self.actor, &self.reason).await.map_err(not_an_operator)?;
+        store::operator::be_patient(&mut tx).await?;
+        Ok(tx)
+    }
+
+    /// A transaction as whoever connected.
+    pub async fn begin_as_connected(&mut self) -> Result<Transaction<'_, Postgres>, Problem> {
+        Ok(db::begin_on(&mut self.conn, &self.options).await?)
+    }
+
+    /// Where it is, without credentials.
+    pub fn place(&self) -> String {
+        place(&self.options)
     }
 
     /// A transaction as the operator under one team's row-level security.
@@ -141,6 +169,10 @@ impl Database {
             None => Ok(None),
         }
     }
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or("postgres"))
 }
 
 fn not_an_operator(error: sqlx::Error) -> Problem {

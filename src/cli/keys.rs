@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     arguments::Moment,
@@ -12,7 +12,7 @@ use super::{
     problem::{Exit, Problem},
 };
 use crate::{
-    tenancy::keys::{self, KeyView, Scope},
+    tenancy::keys::{self, KeyView, NewKey, Scope},
     workers::clock::SystemRandom,
 };
 
@@ -27,6 +27,19 @@ pub enum Command {
         #[arg(long)]
         team: String,
     },
+    /// Makes a key that takes another's place, and lets both live for a while
+    Rotate {
+        /// The old one's public id, the third part of the key
+        key_id: String,
+        /// Its team (name or id)
+        #[arg(long)]
+        team: String,
+        /// How long the old one lives on: up to 30d
+        #[arg(long, value_name = "SPAN", default_value = "24h")]
+        grace: Moment,
+    },
+    /// Makes an operator's token: a key of some hours, under whose name all it does is recorded
+    Token(Token),
     /// Ends a key; processes notice within seconds
     Revoke {
         /// Its public id, the third part of the key
@@ -56,11 +69,30 @@ pub struct Create {
     expires: Option<Moment>,
 }
 
+/// An operator's token to make.
+#[derive(Debug, Args)]
+pub struct Token {
+    /// The team to act for (name or id)
+    #[arg(long)]
+    team: String,
+    /// Who will act: one person
+    #[arg(long = "for", value_name = "NAME")]
+    person: String,
+    /// What the token may do; read if not said
+    #[arg(long, value_name = "SCOPE,…", value_delimiter = ',')]
+    scopes: Vec<Scope>,
+    /// Its life, from 1 to 24 hours
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=24))]
+    hours: u32,
+}
+
 /// Runs `longshore keys …`.
 pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     match command {
         Command::Create(wanted) => create(&wanted, env).await,
         Command::List { team } => list(&team, env).await,
+        Command::Rotate { key_id, team, grace } => rotate(&key_id, &team, grace, env).await,
+        Command::Token(wanted) => token(&wanted, env).await,
         Command::Revoke { key_id, team, yes } => {
             let mut db = env.database().await?;
             let team = db.team(&team).await?;
@@ -82,16 +114,49 @@ async fn create(wanted: &Create, env: &Env) -> Result<Exit, Problem> {
     let mut tx = db.begin().await?;
     let key = keys::create(&mut tx, team, &wanted.name, &scopes, expires_at, &SystemRandom).await?;
     tx.commit().await?;
-    env.out.say("keep it now: it is not stored and can't be shown again");
+    show_once(&key, env, KEEP, json!({ "team_id": team, "name": wanted.name, "scopes": scopes, "expires_at": expires_at }))
+}
+
+async fn rotate(key_id: &str, team: &str, grace: Moment, env: &Env) -> Result<Exit, Problem> {
+    let Moment::Span(grace) = grace else {
+        return Err(Problem::usage("the grace of an old key is a span").remedy("write it as 30m, 24h or 7d"));
+    };
+    let mut db = env.database().await?;
+    let team = db.team(team).await?.team_id;
+    let mut tx = db.begin().await?;
+    let new = keys::rotate(&mut tx, team, key_id, grace.to_std().unwrap_or_default(), &SystemRandom).await?;
+    tx.commit().await?;
+    let words = format!("{KEEP}; {key_id} lives on until {}", env.out.time(new.old_expires_at));
+    let told = json!({
+        "team_id": team,
+        "name": new.name,
+        "scopes": new.scopes,
+        "expires_at": new.expires_at,
+        "replaces": key_id,
+        "old_expires_at": new.old_expires_at,
+    });
+    show_once(&new.key, env, &words, told)
+}
+
+async fn token(wanted: &Token, env: &Env) -> Result<Exit, Problem> {
+    let mut db = env.database().await?;
+    let team = db.team(&wanted.team).await?.team_id;
+    let scopes = if wanted.scopes.is_empty() { vec![Scope::Read] } else { wanted.scopes.clone() };
+    let mut tx = db.begin().await?;
+    let (key, ends) = keys::token(&mut tx, team, &wanted.person, &scopes, wanted.hours, &SystemRandom).await?;
+    tx.commit().await?;
+    let words = format!("{KEEP}; it ends {}", env.out.time(ends));
+    show_once(&key, env, &words, json!({ "team_id": team, "operator": wanted.person, "scopes": scopes, "expires_at": ends }))
+}
+
+const KEEP: &str = "keep it now: it is not stored and can't be shown again";
+
+fn show_once(key: &NewKey, env: &Env, words: &str, mut told: Value) -> Result<Exit, Problem> {
+    env.out.say(words);
     if env.out.json {
-        env.out.json(&json!({
-            "key_id": key.key_id,
-            "key": key.text.expose_secret(),
-            "team_id": team,
-            "name": wanted.name,
-            "scopes": scopes,
-            "expires_at": expires_at,
-        }))?;
+        told["key_id"] = json!(key.key_id);
+        told["key"] = json!(key.text.expose_secret());
+        env.out.json(&told)?;
     } else {
         env.out.line(key.text.expose_secret())?;
     }

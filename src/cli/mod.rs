@@ -1,6 +1,7 @@
 //! The command line: one file a noun. Data goes to stdout, words to stderr, and the exit code says how it ended.
 
 mod arguments;
+mod audit;
 mod batch;
 #[cfg(feature = "dev")]
 mod bench;
@@ -12,6 +13,7 @@ mod credits;
 mod dead;
 #[cfg(feature = "dev")]
 mod dev;
+mod doctor;
 mod env;
 mod export;
 mod jobs;
@@ -63,6 +65,9 @@ pub struct Cli {
         hide_env_values = true
     )]
     actor: String,
+    /// Why, for the audit log
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "TEXT")]
+    reason: Option<String>,
     #[arg(long, global = true, hide = true, env = "NO_COLOR", default_value = "")]
     no_color: String,
     #[command(subcommand)]
@@ -79,6 +84,8 @@ enum Command {
     #[cfg(feature = "dev")]
     #[command(flatten)]
     Bench(bench::Command),
+    /// Says whether this set-up is fit to run; exit code 1 if not
+    Doctor(doctor::Arguments),
     /// Looks at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -103,7 +110,7 @@ enum Command {
     /// Teams: create, list
     #[command(subcommand)]
     Teams(teams::Command),
-    /// API keys: create, list, revoke
+    /// API keys: create, list, rotate, revoke; an operator's token
     #[command(subcommand)]
     Keys(keys::Command),
     /// The keys that teams' secrets are sealed with: status, rotate
@@ -115,6 +122,9 @@ enum Command {
     /// Campaigns: list, show, activate, pause, resume, stop
     #[command(subcommand)]
     Campaigns(campaigns::Command),
+    /// The audit log: list, verify, export
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// What this build can run
     Kinds(kinds::Arguments),
     /// What other programs build against: the TypeScript client, the OpenAPI document
@@ -131,7 +141,7 @@ enum Command {
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     let out = Output::new(cli.json, cli.color, !cli.no_color.is_empty(), SystemClock.now());
-    let env = Env::new(out, cli.actor, cli.config);
+    let env = Env::new(out, &cli.actor, cli.reason.as_deref(), cli.config);
     match dispatch(cli.command, &env).await {
         Ok(exit) => exit.into(),
         Err(problem) => {
@@ -148,6 +158,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Dev(command) => Box::pin(dev::run(command, env)).await,
         #[cfg(feature = "dev")]
         Command::Bench(command) => Box::pin(bench::run(command, env)).await,
+        Command::Doctor(arguments) => Box::pin(doctor::run(&arguments, env)).await,
         Command::Config(command) => config::run(command, env),
         Command::Jobs(command) => jobs::run(command, env).await,
         Command::Dead(command) => Box::pin(dead::run(command, env)).await,
@@ -160,6 +171,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Secrets(command) => secrets::run(command, env).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
+        Command::Audit(command) => audit::run(command, env).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),
         Command::Export(command) => export::run(command, env),
         Command::Completions { shell } => {

@@ -80,6 +80,16 @@ impl Problem {
         self
     }
 
+    /// What went wrong, with the value that was.
+    pub fn what(&self) -> String {
+        self.value.as_ref().map_or_else(|| self.what.clone(), |(_, value)| format!("{} ({value})", self.what))
+    }
+
+    /// What to do.
+    pub fn to_do(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+
     /// Says what to do.
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
@@ -193,6 +203,12 @@ impl From<KeyError> for Problem {
             KeyError::NotFound(key) => Self::new(Exit::NothingMatched, "the team has no live key of that id")
                 .value(key)
                 .remedy("longshore keys list --team TEAM shows them"),
+            KeyError::TwoLive(key) => Self::new(Exit::Failed, "two keys that replace each other live already")
+                .value(key)
+                .remedy("longshore keys revoke the one that is not used any more, or wait for the end of its grace"),
+            KeyError::IsToken(key) => Self::new(Exit::Failed, "an operator's token is not rotated")
+                .value(key)
+                .remedy("longshore keys token makes another"),
             other => Self::usage(other.to_string()),
         }
     }

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     queue::plan::Thresholds,
     store::dead::{self, Filter, Letter, Picked, Plan},
+    tenancy::audit::{self, Deed},
     workers::{self, ids::JobId},
 };
 
@@ -190,6 +191,7 @@ async fn work(
     rate: Option<Rate>,
     env: &Env,
 ) -> Result<(Tally, Vec<Pair>), Problem> {
+    let deed = if plan.matched == 1 { None } else { Some(write_down(db, action, filter, plan).await?) };
     let mut batch = Batch::start(plan.matched, rate)?;
     let mut pairs = Vec::new();
     let mut last: Option<Picked> = None;
@@ -206,7 +208,8 @@ async fn work(
             if !batch.may_go_on().await {
                 break 'all;
             }
-            let (step, newer) = one(db, action, letter, &batch, env).await.map_err(|problem| stopped(&batch, action, problem))?;
+            let (step, newer) =
+                one(db, action, letter, deed, &batch, env).await.map_err(|problem| stopped(&batch, action, problem))?;
             batch.count(step);
             if step == Step::Done && pairs.len() < TOLD {
                 pairs.push(Pair { job: letter.job, replayed_as: newer });
@@ -216,20 +219,33 @@ async fn work(
     Ok((batch.finish(), pairs))
 }
 
+/// One entry in the audit log for many letters, before the first of them is touched: each of their transactions names it.
+async fn write_down(db: &mut Database, action: &Action, filter: &Filter, plan: &Plan) -> Result<i64, Problem> {
+    let mut tx = db.begin().await?;
+    let name = format!("dead.{}", action.verb());
+    let target = format!("{} dead letters", plan.matched);
+    let after = json!({ "filter": filter.summary(), "matched": plan.matched, "kinds": plan.kinds, "until": plan.until });
+    let deed = Deed { action: &name, target: &target, after: Some(after), ..Deed::default() };
+    let seq = audit::record(&mut tx, filter.team, &deed).await?;
+    tx.commit().await?;
+    Ok(seq)
+}
+
 /// Settles one dead letter. Only a database that is gone is an error; a refusal is a step that failed.
 async fn one(
     db: &mut Database,
     action: &Action,
     letter: &Picked,
+    deed: Option<i64>,
     batch: &Batch,
     env: &Env,
 ) -> Result<(Step, Option<JobId>), Problem> {
     let mut tx = db.begin().await?;
     let result = match action {
-        Action::Replay(payload) => dead::replay(&mut tx, letter.team_id, letter.job, &env.actor, payload.as_ref())
+        Action::Replay(payload) => dead::replay(&mut tx, letter.team_id, letter.job, &env.actor, payload.as_ref(), deed)
             .await
             .map(|job| (Step::Done, Some(job))),
-        Action::Discard => dead::discard(&mut tx, letter.team_id, letter.job, &env.actor)
+        Action::Discard => dead::discard(&mut tx, letter.team_id, letter.job, &env.actor, deed)
             .await
             .map(|open| (if open { Step::Done } else { Step::Skipped }, None)),
     };

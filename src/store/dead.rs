@@ -30,6 +30,15 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Itself, where it names many letters with their number instead.
+    pub fn summary(&self) -> Value {
+        let mut told = serde_json::to_value(self).unwrap_or_default();
+        if let Some(jobs) = self.jobs.as_ref().filter(|jobs| jobs.len() > 100) {
+            told["jobs"] = jobs.len().into();
+        }
+        told
+    }
+
     pub(super) fn ids(&self) -> Option<Vec<i64>> {
         self.jobs.as_ref().map(|jobs| jobs.iter().map(|job| job.0).collect())
     }
@@ -214,18 +223,25 @@ pub async fn find(conn: &mut PgConnection, job: JobId) -> Result<Option<Letter>,
     sqlx::query_file_as!(Letter, "src/store/dead/find.sql", job.0).fetch_optional(conn).await
 }
 
-/// Replays a dead letter, once. Refusals have SQLSTATE LS012 (none such) and LS013 (settled before).
+/// Replays a dead letter, once. `deed`: the entry of the audit log that speaks of this one and others. Refusals have SQLSTATE LS012 (none such) and LS013 (settled before).
 pub async fn replay(
     conn: &mut PgConnection,
     team: TeamId,
     job: JobId,
     by: &str,
     payload: Option<&Value>,
+    deed: Option<i64>,
 ) -> Result<JobId, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/dead/replay.sql", team.0, job.0, by, payload).fetch_one(conn).await
+    sqlx::query_file_scalar!("src/store/dead/replay.sql", team.0, job.0, by, payload, deed).fetch_one(conn).await
 }
 
 /// Gives up a dead letter; false when somebody settled it before.
-pub async fn discard(conn: &mut PgConnection, team: TeamId, job: JobId, by: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/dead/discard.sql", team.0, job.0, by).fetch_one(conn).await
+pub async fn discard(
+    conn: &mut PgConnection,
+    team: TeamId,
+    job: JobId,
+    by: &str,
+    deed: Option<i64>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/dead/discard.sql", team.0, job.0, by, deed).fetch_one(conn).await
 }

@@ -327,7 +327,7 @@ pub async fn reap(conn: &mut PgConnection, most: i32) -> Result<Reaped, sqlx::Er
     sqlx::query_file_as!(Reaped, "src/store/jobs/reap.sql", most).fetch_one(conn).await
 }
 
-pub(super) fn interval(duration: Duration) -> PgInterval {
+pub(crate) fn interval(duration: Duration) -> PgInterval {
     // Five centuries: as good as never, and safe to convert.
     let capped = duration.min(Duration::from_secs(500 * 365 * 86400));
     PgInterval { months: 0, days: 0, microseconds: capped.as_micros() as i64 }

@@ -4,11 +4,14 @@
 //! force, and are put in place anew whenever they differ. A build that is older than the database's functions leaves them:
 //! a newer function takes what an older build passes (decision 6).
 
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use sqlx::{
     Connection as _, PgConnection,
     migrate::{MigrateError, Migrator},
 };
+
+use crate::tenancy::audit::{self, Deed};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
@@ -54,6 +57,11 @@ async fn put_functions(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
         for functions in FUNCTIONS {
             sqlx::raw_sql(functions).execute(&mut *tx).await?;
         }
+        let there = sqlx::query_file!("src/store/migrate/edition.sql").fetch_one(&mut *tx).await?;
+        let before = (there.edition > 0).then(|| json!({ "edition": there.edition, "digest": there.digest }));
+        let (target, after) = (format!("functions, edition {EDITION}"), Some(json!({ "edition": EDITION, "digest": digest() })));
+        let deed = Deed { action: "functions.put", target: &target, before, after, ..Deed::default() };
+        audit::record(&mut tx, None, &deed).await?;
         sqlx::query_file!("src/store/migrate/sign.sql", EDITION, digest()).fetch_one(&mut *tx).await?;
     }
     tx.commit().await

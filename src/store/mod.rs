@@ -5,6 +5,7 @@ pub mod dead;
 #[cfg(feature = "dev")]
 pub mod demo;
 pub mod depths;
+pub mod doctor;
 pub mod doors;
 pub mod job_list;
 pub mod job_view;
@@ -20,3 +21,4 @@ pub mod schedules;
 pub mod stack;
 pub mod ticks;
 pub mod upkeep;
+pub mod wall;

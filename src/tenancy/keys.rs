@@ -1,25 +1,25 @@
-//! API keys: `lsk_live_<id>_<secret>_<checksum>`, shown once, stored as a digest.
+//! API keys, shown once and stored as a digest; and operators' tokens, which are keys of a day that name a person.
 //!
-//! The id is public and finds the row; the secret is 256 random bits, so a plain SHA-256 keeps it (a slow hash would burn
-//! processor on every call and protect nothing that can't be guessed anyway); the checksum tells a mistyped or truncated
-//! key from a wrong one before any question to the database.
+//! A key is replaced without a gap: the one that [`rotate`] makes lives beside the old one for as long as it takes to put it
+//! everywhere, and no third may join them.
 
-use std::{fmt, str::FromStr};
+mod credential;
+
+use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use longshore_workers::{clock::Random, ids::TeamId};
 use secrecy::SecretString;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
-use subtle::ConstantTimeEq as _;
 
-const PREFIX: &str = "lsk_live_";
-const ID_LENGTH: usize = 12;
-// 62^43 is a little more than 2^256.
-const SECRET_LENGTH: usize = 43;
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+use super::audit::{self, Deed};
+use crate::store::jobs::interval;
+
+#[cfg(feature = "dev")]
+pub(crate) use credential::guesses;
+pub use credential::{Malformed, ParsedKey, Sort, is_id, parse};
 
 /// What a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -98,6 +98,22 @@ pub enum KeyError {
     /// The team has no such live key.
     #[error("the team has no live key {0:?}")]
     NotFound(String),
+    /// An operator's token is not replaced.
+    #[error("{0:?} is an operator's token: make a new one")]
+    IsToken(String),
+    /// Two keys that replace each other live already.
+    #[error("{0:?} and the key beside it live already: revoke one of the two, or wait for the older one's end")]
+    TwoLive(String),
+    /// A time that is too short or too long.
+    #[error("{what} is from {from} to {to}")]
+    OutOfRange {
+        /// Which.
+        what: &'static str,
+        /// The least.
+        from: &'static str,
+        /// The most.
+        to: &'static str,
+    },
     /// The database refused or did not answer.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -110,6 +126,21 @@ pub struct NewKey {
     pub key_id: String,
     /// The whole credential. Show it once.
     pub text: SecretString,
+}
+
+/// A key that takes another's place.
+#[derive(Debug)]
+pub struct Replacement {
+    /// The new one.
+    pub key: NewKey,
+    /// What both are called.
+    pub name: String,
+    /// What both may do.
+    pub scopes: Vec<String>,
+    /// When the new one ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When the old one ends.
+    pub old_expires_at: DateTime<Utc>,
 }
 
 /// A stored key, as lists show it.
@@ -129,9 +160,14 @@ pub struct KeyView {
     pub revoked_at: Option<DateTime<Utc>>,
     /// The day it was last used.
     pub last_used_on: Option<NaiveDate>,
+    /// The first of the keys that replaced each other, itself among them.
+    pub lineage: String,
+    /// Who acts with it, where it is an operator's token.
+    pub person: Option<String>,
 }
 
-/// Makes a key for a team. Its text is in the answer and nowhere else.
+/// Makes a key for a team. Its text is in the answer and nowhere else. Like all that changes keys here it writes down who did it
+/// (as the transaction says: `app.actor`), as the last statement: end the transaction then.
 pub async fn create(
     conn: &mut PgConnection,
     team: TeamId,
@@ -140,28 +176,137 @@ pub async fn create(
     expires_at: Option<DateTime<Utc>>,
     random: &dyn Random,
 ) -> Result<NewKey, KeyError> {
+    let (name, scopes) = (valid_name(name)?, stored_scopes(scopes)?);
+    let made = credential::make(Sort::Key, random);
+    let stored =
+        sqlx::query_file_scalar!("src/tenancy/keys/create.sql", team.0, made.key_id, name, &made.digest, &scopes, expires_at)
+            .fetch_optional(&mut *conn)
+            .await?;
+    if let (None, Some(end)) = (stored, expires_at) {
+        return Err(KeyError::Expired(end));
+    }
+    let after = json!({ "scopes": scopes, "expires_at": expires_at });
+    write_down(conn, team, "key.create", &format!("key {}", made.key_id), None, Some(after)).await?;
+    Ok(NewKey { key_id: made.key_id, text: made.text })
+}
+
+/// The longest life of an operator's token.
+pub const TOKEN_HOURS: u32 = 24;
+
+/// Makes an operator's token: a key of some hours that says in every record who acted with it.
+pub async fn token(
+    conn: &mut PgConnection,
+    team: TeamId,
+    person: &str,
+    scopes: &[Scope],
+    hours: u32,
+    random: &dyn Random,
+) -> Result<(NewKey, DateTime<Utc>), KeyError> {
+    let (person, scopes) = (valid_name(person)?, stored_scopes(scopes)?);
+    if !(1..=TOKEN_HOURS).contains(&hours) {
+        return Err(KeyError::OutOfRange { what: "a token's life", from: "1 hour", to: "24 hours" });
+    }
+    let made = credential::make(Sort::Token, random);
+    let life = interval(Duration::from_secs(u64::from(hours) * 3600));
+    let ends = sqlx::query_file_scalar!("src/tenancy/keys/token.sql", team.0, made.key_id, person, &made.digest, &scopes, life)
+        .fetch_one(&mut *conn)
+        .await?;
+    let (target, after) = (format!("token {} for {person}", made.key_id), json!({ "scopes": scopes, "expires_at": ends }));
+    write_down(conn, team, "token.create", &target, None, Some(after)).await?;
+    Ok((NewKey { key_id: made.key_id, text: made.text }, ends))
+}
+
+/// How long an old key lives beside its replacement where nothing is said.
+pub const GRACE: Duration = Duration::from_secs(24 * 3600);
+/// How long it may.
+pub const LONGEST_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What may be known of a live key before it is replaced: by it a caller decides whether it may be.
+#[derive(Debug)]
+pub struct Held {
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+}
+
+/// Locks a live key until the transaction ends, so that [`rotate`] finds what was decided on.
+pub async fn hold(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Result<Held, KeyError> {
+    if !is_id(key_id) {
+        return Err(not_found(key_id));
+    }
+    let found = sqlx::query_file!("src/tenancy/keys/lock.sql", team.0, key_id).fetch_optional(conn).await?;
+    let found = found.ok_or_else(|| not_found(key_id))?;
+    if found.person.is_some() {
+        return Err(KeyError::IsToken(key_id.to_owned()));
+    }
+    Ok(Held { scopes: known_scopes(&found.scopes) })
+}
+
+/// Makes a key of the same name, scopes and life, and lets the old one live on for `grace` at most. In a transaction: the old
+/// key is locked first.
+pub async fn rotate(
+    conn: &mut PgConnection,
+    team: TeamId,
+    key_id: &str,
+    grace: Duration,
+    random: &dyn Random,
+) -> Result<Replacement, KeyError> {
+    if grace > LONGEST_GRACE {
+        return Err(KeyError::OutOfRange { what: "the grace of an old key", from: "0", to: "30 days" });
+    }
+    hold(conn, team, key_id).await?;
+    let made = credential::make(Sort::Key, random);
+    let replaced =
+        sqlx::query_file!("src/tenancy/keys/replace.sql", team.0, key_id, made.key_id, &made.digest[..], interval(grace))
+            .fetch_optional(&mut *conn)
+            .await?;
+    let replaced = replaced.ok_or_else(|| KeyError::TwoLive(key_id.to_owned()))?;
+    let after = json!({ "new": made.key_id, "scopes": replaced.scopes, "expires_at": replaced.expires_at,
+        "old_expires_at": replaced.old_expires_at });
+    write_down(conn, team, "key.rotate", &format!("key {key_id}"), None, Some(after)).await?;
+    Ok(Replacement {
+        key: NewKey { key_id: made.key_id, text: made.text },
+        name: replaced.name,
+        scopes: replaced.scopes,
+        expires_at: replaced.expires_at,
+        old_expires_at: replaced.old_expires_at,
+    })
+}
+
+fn valid_name(name: &str) -> Result<&str, KeyError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         return Err(KeyError::InvalidName);
     }
+    Ok(name)
+}
+
+fn stored_scopes(scopes: &[Scope]) -> Result<Vec<String>, KeyError> {
     if scopes.is_empty() {
         return Err(KeyError::NoScope);
     }
     let mut scopes: Vec<String> = scopes.iter().map(|scope| scope.name().to_owned()).collect();
     scopes.sort_unstable();
     scopes.dedup();
-    let key_id = new_id(random);
-    let secret = new_secret(random);
-    let digest = digest(&secret);
-    let stored = sqlx::query_file_scalar!("src/tenancy/keys/create.sql", team.0, key_id, name, &digest, &scopes, expires_at)
-        .fetch_optional(conn)
-        .await?;
-    if let (None, Some(end)) = (stored, expires_at) {
-        return Err(KeyError::Expired(end));
-    }
-    let body = format!("{PREFIX}{key_id}_{secret}");
-    let text = SecretString::from(format!("{body}_{}", checksum(&body)));
-    Ok(NewKey { key_id, text })
+    Ok(scopes)
+}
+
+/// A scope that a newer build stored opens nothing here.
+fn known_scopes(stored: &[String]) -> Vec<Scope> {
+    stored.iter().filter_map(|scope| scope.parse().ok()).collect()
+}
+
+fn not_found(key_id: &str) -> KeyError {
+    KeyError::NotFound(key_id.chars().take(64).collect())
+}
+
+/// A page of a team's keys, newest first, ended ones included, behind the key `after`.
+pub async fn page(conn: &mut PgConnection, team: TeamId, after: Option<&str>, limit: i64) -> Result<Vec<KeyView>, sqlx::Error> {
+    sqlx::query_file_as!(KeyView, "src/tenancy/keys/page.sql", team.0, after, limit).fetch_all(conn).await
+}
+
+/// How many of a team's keys live.
+pub async fn count_live(conn: &mut PgConnection, team: TeamId) -> Result<i64, sqlx::Error> {
+    sqlx::query_file_scalar!("src/tenancy/keys/count_live.sql", team.0).fetch_one(conn).await
 }
 
 /// A team's keys, ended ones included.
@@ -171,56 +316,31 @@ pub async fn list(conn: &mut PgConnection, team: TeamId) -> Result<Vec<KeyView>,
 
 /// Ends a key. Processes that cache keys notice within [`CACHE_SECONDS`] seconds.
 pub async fn revoke(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Result<(), KeyError> {
-    let not_found = || KeyError::NotFound(key_id.chars().take(64).collect());
-    if key_id.contains('\0') {
-        return Err(not_found());
+    if !is_id(key_id) {
+        return Err(not_found(key_id));
     }
-    let ended = sqlx::query_file_scalar!("src/tenancy/keys/revoke.sql", team.0, key_id).fetch_optional(conn).await?;
-    ended.map(drop).ok_or_else(not_found)
+    let ended = sqlx::query_file!("src/tenancy/keys/revoke.sql", team.0, key_id).fetch_optional(&mut *conn).await?;
+    let ended = ended.ok_or_else(|| not_found(key_id))?;
+    let (noun, action) = if ended.person.is_some() { ("token", "token.revoke") } else { ("key", "key.revoke") };
+    let before = json!({ "scopes": ended.scopes, "expires_at": ended.expires_at });
+    Ok(write_down(conn, team, action, &format!("{noun} {key_id}"), Some(before), None).await?)
+}
+
+/// Neither a key's name nor its secret: a name is anybody's words, and what is written down stays.
+async fn write_down(
+    conn: &mut PgConnection,
+    team: TeamId,
+    action: &str,
+    target: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<(), sqlx::Error> {
+    audit::record(conn, Some(team), &Deed { action, target, before, after, ..Deed::default() }).await?;
+    Ok(())
 }
 
 /// How long a process may go on believing in a key it has checked.
 pub const CACHE_SECONDS: i64 = 5;
-
-/// A credential whose checksum holds. Whether it opens anything, the database knows.
-pub struct ParsedKey {
-    /// The public id.
-    pub key_id: String,
-    digest: [u8; 32],
-}
-
-impl ParsedKey {
-    /// Whether both are the same credential; takes as long whatever they differ in.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.key_id == other.key_id && bool::from(self.digest.ct_eq(&other.digest))
-    }
-}
-
-impl fmt::Debug for ParsedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParsedKey").field("key_id", &self.key_id).finish_non_exhaustive()
-    }
-}
-
-/// A text that can't be a key: mistyped, cut off, or something else altogether.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an API key, or one that was mistyped or cut off; a key looks like lsk_live_<id>_<secret>_<checksum>")]
-pub struct Malformed;
-
-/// Reads a credential.
-pub fn parse(text: &str) -> Result<ParsedKey, Malformed> {
-    let (body, sum) = text.rsplit_once('_').ok_or(Malformed)?;
-    let (key_id, secret) = body.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).ok_or(Malformed)?;
-    let sound = key_id.len() == ID_LENGTH
-        && key_id.bytes().all(|b| BASE36.contains(&b))
-        && secret.len() == SECRET_LENGTH
-        && secret.bytes().all(|b| b.is_ascii_alphanumeric())
-        && sum == checksum(body);
-    if !sound {
-        return Err(Malformed);
-    }
-    Ok(ParsedKey { key_id: key_id.into(), digest: digest(secret) })
-}
 
 /// Who is asking: what a checked credential stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,9 +353,24 @@ pub struct Principal {
     pub scopes: Vec<Scope>,
     /// When the key ends.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Who acts, where it is an operator's token.
+    pub person: Option<String>,
 }
 
 impl Principal {
+    /// How it stands in records.
+    pub fn name(&self) -> String {
+        match &self.person {
+            Some(person) => format!("operator {person}"),
+            None => format!("key {}", self.key_id),
+        }
+    }
+
+    /// Whether it may hand on all of these: nobody gives what they lack.
+    pub fn may_grant(&self, scopes: &[Scope]) -> bool {
+        scopes.iter().all(|scope| self.may(*scope))
+    }
+
     /// Whether it may do that.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
@@ -271,8 +406,11 @@ pub async fn authenticate(conn: &mut PgConnection, text: &str, now: DateTime<Utc
 pub async fn authenticate_parsed(conn: &mut PgConnection, key: &ParsedKey, now: DateTime<Utc>) -> Result<Principal, AuthError> {
     let stored = sqlx::query_file!("src/tenancy/keys/find.sql", key.key_id).fetch_optional(&mut *conn).await?;
     let expected = stored.as_ref().map_or(&[0; 32][..], |stored| &stored.digest);
-    let same = bool::from(expected.ct_eq(&key.digest));
-    let Some(stored) = stored.filter(|_| same) else { return Err(AuthError::Unknown) };
+    let same = key.is_kept_as(expected);
+    let sort = |person: &Option<String>| if person.is_some() { Sort::Token } else { Sort::Key };
+    let Some(stored) = stored.filter(|stored| same && sort(&stored.person) == key.sort) else {
+        return Err(AuthError::Unknown);
+    };
     if stored.revoked_at.is_some() {
         return Err(AuthError::Revoked);
     }
@@ -285,133 +423,8 @@ pub async fn authenticate_parsed(conn: &mut PgConnection, key: &ParsedKey, now: 
     Ok(Principal {
         team: TeamId(stored.team_id),
         key_id: key.key_id.clone(),
-        // A scope that a newer build stored opens nothing here.
-        scopes: stored.scopes.iter().filter_map(|scope| scope.parse().ok()).collect(),
+        scopes: known_scopes(&stored.scopes),
         expires_at: stored.expires_at,
+        person: stored.person,
     })
-}
-
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret.as_bytes()).into()
-}
-
-fn new_id(random: &dyn Random) -> String {
-    let mut id = String::with_capacity(ID_LENGTH);
-    while id.len() < ID_LENGTH {
-        let mut bytes = [0; 2 * ID_LENGTH];
-        random.fill(&mut bytes);
-        // 252 is the largest multiple of 36 in a byte: past it the letters would not be evenly likely.
-        let even = bytes.iter().filter(|byte| **byte < 252).map(|byte| char::from(BASE36[usize::from(byte % 36)]));
-        id.extend(even.take(ID_LENGTH - id.len()));
-    }
-    id
-}
-
-fn new_secret(random: &dyn Random) -> String {
-    let mut bits = [0; 32];
-    random.fill(&mut bits);
-    base62(bits)
-}
-
-/// The whole number in base 62, always of the same length.
-fn base62(mut bits: [u8; 32]) -> String {
-    let mut digits = [0; SECRET_LENGTH];
-    for digit in digits.iter_mut().rev() {
-        let mut remainder = 0;
-        for byte in &mut bits {
-            let value = remainder * 256 + u32::from(*byte);
-            *byte = (value / 62) as u8;
-            remainder = value % 62;
-        }
-        *digit = BASE62[remainder as usize];
-    }
-    digits.iter().copied().map(char::from).collect()
-}
-
-/// CRC-32 (IEEE), six base-62 digits.
-fn checksum(body: &str) -> String {
-    let mut crc = u32::MAX;
-    for byte in body.bytes() {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
-        }
-    }
-    let mut rest = !crc;
-    let mut digits = [b'0'; 6];
-    for digit in digits.iter_mut().rev() {
-        *digit = BASE62[(rest % 62) as usize];
-        rest /= 62;
-    }
-    digits.iter().copied().map(char::from).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use longshore_workers::clock::SeededRandom;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn text(random: &dyn Random) -> String {
-        let body = format!("{PREFIX}{}_{}", new_id(random), new_secret(random));
-        format!("{body}_{}", checksum(&body))
-    }
-
-    #[test]
-    fn the_checksum_is_crc_32() {
-        // The check value that every description of CRC-32 gives: 0xCBF43926.
-        let mut rest: u32 = 0xCBF4_3926;
-        let mut expected = Vec::new();
-        for _ in 0..6 {
-            expected.insert(0, char::from(BASE62[(rest % 62) as usize]));
-            rest /= 62;
-        }
-        assert_eq!(checksum("123456789"), expected.iter().collect::<String>());
-    }
-
-    #[test]
-    fn base_62_keeps_every_bit() {
-        assert_eq!(base62([0; 32]), "0".repeat(SECRET_LENGTH));
-        let mut one = [0; 32];
-        one[31] = 61;
-        assert!(base62(one).ends_with("0z"));
-        let largest = base62([255; 32]);
-        assert_eq!(largest.len(), SECRET_LENGTH);
-        assert_ne!(largest, base62([254; 32]));
-    }
-
-    #[test]
-    fn debug_output_shows_no_secret() {
-        let text = text(&SeededRandom::new(7));
-        let shown = format!("{:?}", parse(&text).expect("a key"));
-        assert!(!shown.contains("digest"), "{shown}");
-        assert!(!shown.contains(&text[22..60]), "{shown}");
-    }
-
-    proptest! {
-        #[test]
-        fn every_key_made_is_read_again(seed: u64) {
-            let random = SeededRandom::new(seed);
-            let text = text(&random);
-            let parsed = parse(&text).expect("a key");
-            prop_assert_eq!(&parsed.key_id, &text[9..21]);
-        }
-
-        #[test]
-        fn one_wrong_character_is_noticed_without_a_database(seed: u64, at in 0_usize..72, with in "[ -~]") {
-            let text = text(&SeededRandom::new(seed));
-            let at = at % text.len();
-            prop_assume!(text[at..=at] != with);
-            let mut wrong = text.clone();
-            wrong.replace_range(at..=at, &with);
-            prop_assert!(parse(&wrong).is_err(), "{}", wrong);
-        }
-
-        #[test]
-        fn no_text_makes_the_reader_panic(text in ".*") {
-            let _ = parse(&text);
-            let _ = parse(&format!("{PREFIX}{text}"));
-        }
-    }
 }

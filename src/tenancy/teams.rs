@@ -3,8 +3,11 @@
 use chrono::{DateTime, Utc};
 use longshore_workers::ids::TeamId;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+use super::audit::{self, Deed};
 
 /// A team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,8 +45,11 @@ pub enum TeamError {
 /// Creates a team. The name is trimmed and unique.
 pub async fn create(conn: &mut PgConnection, name: &str) -> Result<TeamId, TeamError> {
     let name = valid_name(name)?;
-    let created = sqlx::query_file_scalar!("src/tenancy/teams/create.sql", name).fetch_optional(conn).await?;
-    created.map(TeamId).ok_or_else(|| TeamError::Taken(name.into()))
+    let created = sqlx::query_file_scalar!("src/tenancy/teams/create.sql", name).fetch_optional(&mut *conn).await?;
+    let team = created.map(TeamId).ok_or_else(|| TeamError::Taken(name.into()))?;
+    let (target, after) = (format!("team {team}"), Some(json!({ "name": name })));
+    audit::record(conn, None, &Deed { action: "team.create", target: &target, after, ..Deed::default() }).await?;
+    Ok(team)
 }
 
 /// All teams, the house's own first.

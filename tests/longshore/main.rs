@@ -42,3 +42,4 @@ mod stack;
 mod stack_database;
 mod support;
 mod typescript;
+mod wall;

@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 pub use super::new_campaign::{NewCampaign, NewStep};
@@ -114,7 +115,10 @@ pub async fn create(conn: &mut PgConnection, team: TeamId, new: &NewCampaign) ->
             .fetch_optional(&mut *conn)
             .await?;
     let Some(id) = created else { return Err(CampaignError::NameTaken { name: new.name }) };
-    sqlx::query_file!("enrollment/campaigns/insert_steps.sql", team.0, id, &new.delays, &new.templates).execute(conn).await?;
+    let steps = sqlx::query_file!("enrollment/campaigns/insert_steps.sql", team.0, id, &new.delays, &new.templates);
+    steps.execute(&mut *conn).await?;
+    let after = json!({ "name": new.name, "target_tags": new.target_tags, "engagement": levels, "steps": new.delays.len() });
+    write_down(conn, team, CampaignId(id), "campaign.create", None, Some(after)).await?;
     Ok(CampaignId(id))
 }
 
@@ -146,14 +150,16 @@ pub async fn activate(
     campaign: CampaignId,
     now: DateTime<Utc>,
 ) -> Result<(), CampaignError> {
-    shift(conn, team, campaign, Move::Activate, now).await?;
-    run_every_minute(conn, team, campaign, now).await
+    let moved = shift(conn, team, campaign, Move::Activate, now).await?;
+    run_every_minute(conn, team, campaign, now).await?;
+    write_move_down(conn, team, campaign, "campaign.activate", moved).await
 }
 
 /// Holds a campaign: when this commits, no message of it leaves, those already queued included.
 pub async fn pause(conn: &mut PgConnection, team: TeamId, campaign: CampaignId, now: DateTime<Utc>) -> Result<(), CampaignError> {
-    shift(conn, team, campaign, Move::Pause, now).await?;
-    stop_running(conn, team, campaign).await
+    let moved = shift(conn, team, campaign, Move::Pause, now).await?;
+    stop_running(conn, team, campaign).await?;
+    write_move_down(conn, team, campaign, "campaign.pause", moved).await
 }
 
 /// Lets a paused campaign go on. Steps that fell due meanwhile are due at once.
@@ -163,8 +169,9 @@ pub async fn resume(
     campaign: CampaignId,
     now: DateTime<Utc>,
 ) -> Result<(), CampaignError> {
-    shift(conn, team, campaign, Move::Resume, now).await?;
-    run_every_minute(conn, team, campaign, now).await
+    let moved = shift(conn, team, campaign, Move::Resume, now).await?;
+    run_every_minute(conn, team, campaign, now).await?;
+    write_move_down(conn, team, campaign, "campaign.resume", moved).await
 }
 
 /// Ends a campaign whose leads are all through.
@@ -187,20 +194,21 @@ pub async fn complete(
 
 /// Ends a campaign now: when this commits, no message of it leaves. A job frees its leads for other campaigns.
 pub async fn stop(conn: &mut PgConnection, team: TeamId, campaign: CampaignId, now: DateTime<Utc>) -> Result<(), CampaignError> {
-    shift(conn, team, campaign, Move::Stop, now).await?;
+    let moved = shift(conn, team, campaign, Move::Stop, now).await?;
     stop_running(conn, team, campaign).await?;
     enqueue::one(conn, team, &EndEnrollments { campaign_id: campaign }, Options::default()).await?;
-    Ok(())
+    write_move_down(conn, team, campaign, "campaign.stop", moved).await
 }
 
 /// Deletes a campaign in which no lead was ever enrolled.
 pub async fn delete(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
-    lock(conn, team, campaign).await?;
+    let state = lock(conn, team, campaign).await?;
     if sqlx::query_file_scalar!("enrollment/campaigns/has_leads.sql", team.0, campaign.0).fetch_one(&mut *conn).await? {
         return Err(CampaignError::HasLeads(campaign));
     }
     stop_running(conn, team, campaign).await?;
-    sqlx::query_file!("enrollment/campaigns/delete.sql", team.0, campaign.0).execute(conn).await?;
+    sqlx::query_file!("enrollment/campaigns/delete.sql", team.0, campaign.0).execute(&mut *conn).await?;
+    write_down(conn, team, campaign, "campaign.delete", Some(json!({ "state": state })), None).await?;
     Ok(())
 }
 
@@ -233,9 +241,35 @@ async fn shift(
     campaign: CampaignId,
     by: Move,
     now: DateTime<Utc>,
-) -> Result<(), CampaignError> {
-    let next = permitted(lock(conn, team, campaign).await?, campaign, by)?;
+) -> Result<(State, State), CampaignError> {
+    let state = lock(conn, team, campaign).await?;
+    let next = permitted(state, campaign, by)?;
     sqlx::query_file!("enrollment/campaigns/move_to.sql", team.0, campaign.0, next.as_str(), now).execute(conn).await?;
+    Ok((state, next))
+}
+
+async fn write_move_down(
+    conn: &mut PgConnection,
+    team: TeamId,
+    campaign: CampaignId,
+    action: &str,
+    (before, after): (State, State),
+) -> Result<(), CampaignError> {
+    let (before, after) = (json!({ "state": before }), json!({ "state": after }));
+    Ok(write_down(conn, team, campaign, action, Some(before), Some(after)).await?)
+}
+
+/// In the audit log. The last statement of its transaction: it holds the team's chain until the commit.
+async fn write_down(
+    conn: &mut PgConnection,
+    team: TeamId,
+    campaign: CampaignId,
+    action: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<(), sqlx::Error> {
+    let target = format!("campaign {campaign}");
+    sqlx::query_file!("enrollment/campaigns/write_down.sql", team.0, action, target, before, after).fetch_one(conn).await?;
     Ok(())
 }
 

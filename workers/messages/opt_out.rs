@@ -1,5 +1,6 @@
 //! Takes a number out of a team's reach, at once: the suppression, the lead's sequences and its planned messages, together.
 
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::{ids::TeamId, vendors::error::RecipientFault};
@@ -71,7 +72,9 @@ pub async fn suppress(
         sqlx::query_file!("messages/opt_out/stop_enrollments.sql", team.0, phone).execute(&mut *conn).await?.rows_affected();
     let rule = format!("suppressed_{}", reason.as_str().to_lowercase());
     let messages =
-        sqlx::query_file!("messages/opt_out/stop_messages.sql", team.0, phone, rule).execute(conn).await?.rows_affected();
+        sqlx::query_file!("messages/opt_out/stop_messages.sql", team.0, phone, rule).execute(&mut *conn).await?.rows_affected();
+    let after = json!({ "reason": reason.as_str(), "enrollments_stopped": enrollments, "messages_stopped": messages });
+    write_down(conn, team, "suppression.add", phone, after).await?;
     Ok(Stopped { enrollments, messages })
 }
 
@@ -83,6 +86,13 @@ pub async fn restore(conn: &mut PgConnection, team: TeamId, phone: &str, evidenc
     let lifted = sqlx::query_file!("messages/opt_out/lift.sql", team.0, phone).fetch_optional(&mut *conn).await?;
     let Some(lifted) = lifted else { return Ok(false) };
     sqlx::query_file!("messages/opt_out/renew_consents.sql", team.0, phone, lifted.since, evidence).execute(&mut *conn).await?;
-    sqlx::query_file!("messages/opt_out/free_lead.sql", team.0, phone).execute(conn).await?;
+    sqlx::query_file!("messages/opt_out/free_lead.sql", team.0, phone).execute(&mut *conn).await?;
+    write_down(conn, team, "suppression.lift", phone, json!({ "reason": Reason::OptOut.as_str() })).await?;
     Ok(true)
+}
+
+/// In the audit log, where a person did it. The number is masked there.
+async fn write_down(conn: &mut PgConnection, team: TeamId, action: &str, phone: &str, after: Value) -> Result<(), sqlx::Error> {
+    sqlx::query_file!("messages/opt_out/write_down.sql", team.0, action, phone, after).fetch_optional(conn).await?;
+    Ok(())
 }

@@ -192,12 +192,12 @@ pub async fn replay(
     let (team, by) = (caller.team(), caller.name());
     // In a task of its own: a caller that goes away does not leave it half done.
     let replayed = tokio::spawn(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         if let Some(payload) = &wanted.payload {
             let letter = dead::find(&mut tx, job).await?.ok_or_else(no_such_letter)?;
             check_payload(&api.registry, letter.kind.clone(), payload)?;
         }
-        let newer = dead::replay(&mut tx, team, job, &by, wanted.payload.as_ref()).await?;
+        let newer = dead::replay(&mut tx, team, job, &by, wanted.payload.as_ref(), None).await?;
         tx.commit().await?;
         Ok::<_, ApiError>(newer)
     });
@@ -220,8 +220,8 @@ pub async fn discard(State(api): State<Api>, caller: Caller, JobPath(job): JobPa
     caller.needs(Scope::Dead)?;
     let (team, by) = (caller.team(), caller.name());
     let discarded = tokio::spawn(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
-        let open = dead::discard(&mut tx, team, job, &by).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
+        let open = dead::discard(&mut tx, team, job, &by, None).await?;
         let letter = dead::find(&mut tx, job).await?.ok_or_else(no_such_letter)?;
         tx.commit().await?;
         if open { Ok(letter) } else { Err(ApiError::new(Code::AlreadySettled, "It was replayed or discarded before.")) }

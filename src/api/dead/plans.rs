@@ -141,7 +141,7 @@ pub async fn make(State(api): State<Api>, caller: Caller, request: Request) -> R
     let state = api.clone();
     // In a task of its own: a caller that goes away does not leave it half done.
     let made = tokio::spawn(async move {
-        let mut tx = db::begin_as(&state.pool, team).await?;
+        let mut tx = db::begin_by(&state.pool, team, &by).await?;
         let Some(plan) = plan::make(&mut tx, &state.registry, (team, &by), &wanted, state.thresholds).await? else {
             return Ok(None);
         };
@@ -209,7 +209,7 @@ pub async fn run(
     caller.needs(Scope::Dead)?;
     let (team, by) = (caller.team(), caller.name());
     let started = tokio::spawn(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         let plan = plans::find(&mut tx, id).await?.ok_or_else(no_such_plan)?;
         if plan.state() == PlanState::Ended {
             return Err(ApiError::new(Code::AlreadySettled, "No letter of this plan is left."));

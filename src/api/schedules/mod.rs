@@ -107,7 +107,7 @@ pub async fn put(State(api): State<Api>, caller: Caller, Wished(name): Wished, r
     let payload = Value::Object(wanted.payload);
     let (kind, _) = check_payload(&api.registry, wanted.kind, &payload)?;
     let next_due_at = next_tick(&wanted.cron, &wanted.time_zone, api.clock.now()).map_err(wrong_pattern)?;
-    let (team, place) = (caller.team(), format!("/v1/schedules/{name}"));
+    let (team, by, place) = (caller.team(), caller.name(), format!("/v1/schedules/{name}"));
     // In a task of its own: a caller that goes away does not leave it half done.
     let put = tokio::spawn(async move {
         let schedule = Wanted {
@@ -121,7 +121,7 @@ pub async fn put(State(api): State<Api>, caller: Caller, Wished(name): Wished, r
             next_due_at,
             declared: false,
         };
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         let new = schedules::put(&mut tx, team, &schedule).await?;
         if new && schedules::count(&mut tx, team).await? > MOST {
             return Err(ApiError::new(Code::InvalidRequest, format!("A team has at most {MOST} schedules.")));
@@ -151,9 +151,9 @@ pub async fn put(State(api): State<Api>, caller: Caller, Wished(name): Wished, r
     responses((status = 204, description = "It is gone"), Refusals))]
 pub async fn delete(State(api): State<Api>, caller: Caller, Named(name): Named) -> Result<StatusCode, ApiError> {
     caller.needs(Scope::Schedules)?;
-    let team = caller.team();
+    let (team, by) = (caller.team(), caller.name());
     change(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         let found = schedules::delete(&mut tx, team, &name).await?;
         tx.commit().await?;
         if !found {
@@ -184,9 +184,9 @@ pub async fn pause(
     if wanted.reason.as_ref().is_some_and(|reason| reason.chars().count() > 1000) {
         return Err(ApiError::field(Code::InvalidField, "/reason", "a reason has at most 1000 characters"));
     }
-    let team = caller.team();
+    let (team, by) = (caller.team(), caller.name());
     change(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         schedules::hold(&mut tx, team, &name, wanted.reason.as_deref()).await?;
         let stands = schedules::find(&mut tx, team, &name).await?.ok_or_else(no_such_schedule)?;
         tx.commit().await?;
@@ -204,9 +204,9 @@ pub async fn pause(
     responses((status = 200, description = "It fires again", body = ScheduleBody), Refusals))]
 pub async fn resume(State(api): State<Api>, caller: Caller, Named(name): Named) -> Result<Json<ScheduleBody>, ApiError> {
     caller.needs(Scope::Schedules)?;
-    let team = caller.team();
+    let (team, by) = (caller.team(), caller.name());
     change(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         let (cron, zone) = schedules::pattern(&mut tx, team, &name).await?.ok_or_else(no_such_schedule)?;
         let next = next_tick(&cron, &zone, api.clock.now()).map_err(wrong_pattern)?;
         schedules::go_on(&mut tx, team, &name, next).await?;
@@ -239,9 +239,9 @@ pub async fn run(State(api): State<Api>, caller: Caller, Named(name): Named, req
     if key.as_ref().is_some_and(|key| key.len() > 140) {
         return Err(ApiError::header(Code::InvalidKey, "Idempotency-Key", "Here a key has at most 140 bytes."));
     }
-    let team = caller.team();
+    let (team, by) = (caller.team(), caller.name());
     let (ran, state) = change(async move {
-        let mut tx = db::begin_as(&api.pool, team).await?;
+        let mut tx = db::begin_by(&api.pool, team, &by).await?;
         let ran = schedules::run(&mut tx, team, &name, key.as_deref()).await?.ok_or_else(no_such_schedule)?;
         let state =
             if ran.deduplicated { job_view::find(&mut tx, ran.job).await?.map(|job| job.state) } else { Some(JobState::Waiting) };

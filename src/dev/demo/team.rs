@@ -118,7 +118,7 @@ impl Team {
         let filter = Filter { team: Some(self.id), kind: Some("ingest_file".into()), ..Filter::default() };
         let letters = dead::list(&mut doors.operator, &filter, false, None, 100).await?;
         for letter in letters {
-            dead::replay(&mut doors.operator, self.id, letter.job, "demo", None).await?;
+            dead::replay(&mut doors.operator, self.id, letter.job, "demo", None, None).await?;
         }
         Ok(())
     }

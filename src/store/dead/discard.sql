@@ -1,2 +1,2 @@
 -- Gives up one dead letter for good; false when somebody settled it before.
-select queue.discard($1, $2, $3) as "discarded!"
+select queue.discard($1, $2, $3, $4) as "discarded!"

@@ -4,4 +4,4 @@ set revoked_at = now()
 where team_id = $1
   and key_id = $2
   and revoked_at is null
-returning key_id
+returning scopes, expires_at, person

@@ -8,5 +8,6 @@ mod input;
 mod jobs;
 mod keys;
 mod options;
+mod own_keys;
 mod rate;
 mod schedules;

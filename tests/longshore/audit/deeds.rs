@@ -1,0 +1,318 @@
+//! Whatever changes something is in the audit log, or on a short list with a reason.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory as _;
+use longshore::{
+    api::openapi,
+    cli::Cli,
+    tenancy::keys::Scope,
+    workers::{
+        db,
+        dead::run_dead_plan::RunDeadPlan,
+        enrollment::campaigns::{self, NewCampaign, NewStep},
+    },
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::{
+    api::door::{self, Door, registry},
+    cli::fleet::Fleet,
+    support::{Stepper, services},
+};
+
+/// Commands that change nothing.
+const READS: &[&str] = &[
+    "audit export",
+    "audit list",
+    "audit verify",
+    "campaigns list",
+    "campaigns show",
+    "completions",
+    "config check",
+    "config show",
+    "credits balance",
+    "credits verify",
+    "dead list",
+    "dead plans",
+    "dead report",
+    "dead show",
+    "buckets list",
+    "jobs list",
+    "jobs show",
+    "keys list",
+    "kinds",
+    "lanes list",
+    "queues list",
+    "schedules list",
+    "teams list",
+];
+
+/// Commands that change something and are in no audit log, and why.
+const APART: &[(&str, &str)] = &[
+    ("jobs enqueue", "a job is its own record: who, what and when are in it for as long as its history is kept"),
+    ("migrate", "it writes functions.put, where there is something to put: see the test of the migration"),
+    ("api", "a process of the fleet"),
+    ("worker", "a process of the fleet"),
+    ("scheduler", "a process of the fleet"),
+    ("run", "processes of the fleet"),
+    ("dev", "a database of its own, for trying"),
+    ("demo", "a database of its own, for trying"),
+    ("sandbox", "pretends to be vendors"),
+    ("bench", "a database of its own, for measuring"),
+];
+
+/// Commands with power: a line that does it, and the action it must leave, by ann and for the reason given.
+const DEEDS: &[(&str, &str, &str)] = &[
+    ("teams create", "teams create initech", "team.create"),
+    ("keys create", "keys create laptop --team acme", "key.create"),
+    ("keys revoke", "keys revoke KEY --team acme --yes", "key.revoke"),
+    ("queues pause", "queues pause notes", "queue.pause"),
+    ("queues resume", "queues resume notes", "queue.resume"),
+    ("queues keep", "queues keep notes --days 9", "queue.keep"),
+    ("lanes set", "lanes set --queue notes --team acme --weight 3", "lane.set"),
+    ("buckets set", "buckets set vendor --rate 5/s", "bucket.set"),
+    ("buckets remove", "buckets remove vendor", "bucket.remove"),
+    ("credits grant", "credits grant acme 500", "credits.grant"),
+    (
+        "schedules put",
+        "schedules put nightly --team acme --kind carry_note --payload '{\"trouble\": \"\"}' --cron '0 3 * * *'",
+        "schedule.put",
+    ),
+    ("schedules pause", "schedules pause nightly --team acme", "schedule.pause"),
+    ("schedules resume", "schedules resume nightly --team acme", "schedule.resume"),
+    ("schedules run-now", "schedules run-now nightly --team acme", "schedule.run"),
+    ("schedules delete", "schedules delete nightly --team acme --yes", "schedule.delete"),
+    ("jobs cancel", "jobs cancel WAITING", "job.cancel"),
+    ("dead replay", "dead replay LETTER0 --yes", "dead.replay"),
+    ("dead discard", "dead discard LETTER1 --yes", "dead.discard"),
+    ("dead plan", "dead plan --all", "dead.plan"),
+    ("dead approve", "dead approve plan_1 --as bob", "dead.approve"),
+    ("dead run", "dead run plan_1 --detach", "dead.run"),
+    ("dead stop", "dead stop plan_1", "dead.stop"),
+    ("campaigns activate", "campaigns activate 1 --team acme", "campaign.activate"),
+    ("campaigns pause", "campaigns pause 1 --team acme", "campaign.pause"),
+    ("campaigns resume", "campaigns resume 1 --team acme", "campaign.resume"),
+    ("campaigns stop", "campaigns stop 1 --team acme --yes", "campaign.stop"),
+];
+
+fn commands() -> BTreeSet<String> {
+    fn collect(command: &clap::Command, line: &str, all: &mut BTreeSet<String>) {
+        let mut inner = command.get_subcommands().filter(|inner| inner.get_name() != "help").peekable();
+        if inner.peek().is_none() {
+            all.insert(line.to_owned());
+        }
+        for inner in inner {
+            collect(inner, format!("{line} {}", inner.get_name()).trim(), all);
+        }
+    }
+    let mut all = BTreeSet::new();
+    collect(&Cli::command(), "", &mut all);
+    all
+}
+
+#[test]
+fn every_command_reads_is_audited_or_says_why_not() {
+    let within =
+        |list: BTreeSet<&str>, command: &str| list.iter().any(|one| command == *one || command.starts_with(&format!("{one} ")));
+    let reads: BTreeSet<&str> = READS.iter().copied().collect();
+    let apart: BTreeSet<&str> = APART.iter().map(|(command, _)| *command).collect();
+    let deeds: BTreeSet<&str> = DEEDS.iter().map(|(command, ..)| *command).collect();
+    let unknown: Vec<_> = commands()
+        .into_iter()
+        .filter(|command| [&reads, &apart, &deeds].into_iter().filter(|list| within((*list).clone(), command)).count() != 1)
+        .collect();
+    assert!(unknown.is_empty(), "these are on none of the lists of this file, or on two: {unknown:?}");
+    let commands = commands();
+    let gone: Vec<_> = reads.union(&deeds).filter(|one| !commands.contains(**one)).collect();
+    assert!(gone.is_empty(), "there are no such commands any more: {gone:?}");
+}
+
+async fn newest(pool: &PgPool) -> (i64, Value) {
+    let entries = "select count(*), coalesce((select to_jsonb(l) from longshore.audit_log l order by at desc limit 1), 'null') from longshore.audit_log";
+    sqlx::query_as(entries).fetch_one(pool).await.expect("the entries")
+}
+
+#[tokio::test]
+async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
+    let (fleet, jobs) = Fleet::with_dead_letters().await;
+    // The worker that a detached plan would ask for, and a job that waits.
+    Stepper::new(&fleet.db, longshore::workers::registry().add::<crate::cli::fleet::CarryNote>(), services(&fleet.db)).await;
+    let waiting = fleet.enqueue(fleet.acme, "").await;
+    let mut tx = db::begin_as(&fleet.db.pool("api"), fleet.acme).await.expect("a transaction");
+    campaigns::create(&mut tx, fleet.acme, &spring()).await.expect("a campaign");
+    tx.commit().await.expect("a commit");
+    let mut key = String::new();
+    for (command, line, action) in DEEDS {
+        let line = line
+            .replace("KEY", &key)
+            .replace("WAITING", &waiting.to_string())
+            .replace("LETTER0", &jobs[0].to_string())
+            .replace("LETTER1", &jobs[1].to_string());
+        assert!(line.starts_with(command), "{line} tries another command than {command}");
+        // Of this plan's size nothing needs an approval; it may be given all the same.
+        let (before, _) = newest(&fleet.db.admin).await;
+        let ran = fleet.run(&format!("{line} --reason 'ticket 7'"));
+        assert_eq!(ran.code, 0, "{ran}");
+        if *command == "keys create" {
+            key = ran.stdout.split('_').nth(2).expect("a key id").to_owned();
+        }
+        let (after, entry) = newest(&fleet.db.admin).await;
+        // A campaign that begins or goes on sets its schedule, which is written down too.
+        let entries = if matches!(*action, "campaign.activate" | "campaign.resume") { 2 } else { 1 };
+        assert_eq!(after, before + entries, "{line} left {entry}");
+        assert_eq!(entry["action"], *action, "{line}");
+        let by = if line.contains("--as bob") { "operator bob" } else { "operator ann" };
+        assert_eq!((&entry["actor"], &entry["reason"]), (&json!(by), &json!("ticket 7")), "{line}");
+        assert!(!entry["target"].as_str().unwrap_or_default().is_empty(), "{line}");
+    }
+    let verify = fleet.run("audit verify");
+    assert_eq!(verify.code, 0, "{verify}");
+}
+
+fn spring() -> NewCampaign {
+    NewCampaign {
+        name: "Spring".into(),
+        sender: "+12025550100".into(),
+        target_tags: vec![],
+        engagement: vec!["high".into()],
+        steps: vec![NewStep { delay_minutes: 5, template: "Hello".into() }],
+    }
+}
+
+#[tokio::test]
+async fn many_dead_letters_are_one_entry_with_the_filter_and_the_number() {
+    let (fleet, _) = Fleet::with_dead_letters().await;
+    let (before, _) = newest(&fleet.db.admin).await;
+    let ran = fleet.run("dead replay --error mailbox --yes --reason 'the vendor is back, says ops@example.com'");
+    assert_eq!(ran.code, 0, "{ran}");
+    let (after, entry) = newest(&fleet.db.admin).await;
+    assert_eq!(after, before + 1, "one entry for two letters");
+    assert_eq!((&entry["action"], &entry["target"]), (&json!("dead.replay"), &json!("2 dead letters")));
+    assert_eq!((&entry["after"]["matched"], &entry["after"]["filter"]["error"]), (&json!(2), &json!("mailbox")));
+    assert_eq!(entry["reason"], "the vendor is back, says [e-mail]");
+
+    // A made-up number of an entry covers nothing.
+    fleet.stepper.drain("notes").await;
+    let letter: i64 = sqlx::query_scalar("select job_id from queue.dead where replayed_at is null limit 1")
+        .fetch_one(&fleet.db.admin)
+        .await
+        .expect("a letter");
+    let team: uuid::Uuid = sqlx::query_scalar("select team_id from queue.dead where job_id = $1")
+        .bind(letter)
+        .fetch_one(&fleet.db.admin)
+        .await
+        .expect("its team");
+    sqlx::query("select queue.discard($1, $2, 'eve', 999)")
+        .bind(team)
+        .bind(letter)
+        .execute(&fleet.db.admin)
+        .await
+        .expect("a discard");
+    assert_eq!(newest(&fleet.db.admin).await.1["action"], "dead.discard");
+}
+
+/// Operations over HTTP that change something and are in no audit log, and why.
+const OPERATIONS_APART: &[(&str, &str)] = &[
+    ("enqueueJob", "a job is its own record"),
+    ("enqueueBatch", "jobs are their own record"),
+    ("cancelJob", "a team cancels its own jobs as it likes; the job says by which key"),
+];
+
+/// Operations with power: a request that does it, and the action it must leave.
+const OPERATIONS: &[(&str, &str, &str, &str)] = &[
+    ("replayDead", "/v1/dead/LETTER0/replay", "", "dead.replay"),
+    ("discardDead", "/v1/dead/LETTER1/discard", "", "dead.discard"),
+    ("makeDeadPlan", "/v1/dead/plans", r#"{"filter": {}}"#, "dead.plan"),
+    ("runDeadPlan", "/v1/dead/plans/plan_1/run", "", "dead.run"),
+    (
+        "putSchedule",
+        "/v1/schedules/nightly",
+        r#"{"kind": "greet", "payload": {"name": "Ada"}, "cron": "30 2 * * *"}"#,
+        "schedule.put",
+    ),
+    ("pauseSchedule", "/v1/schedules/nightly/pause", r#"{"reason": "ticket 7"}"#, "schedule.pause"),
+    ("resumeSchedule", "/v1/schedules/nightly/resume", "", "schedule.resume"),
+    ("runSchedule", "/v1/schedules/nightly/run", "", "schedule.run"),
+    ("deleteSchedule", "/v1/schedules/nightly", "", "schedule.delete"),
+];
+
+/// What the document offers that changes something: the operation's id and its method.
+fn operations() -> Vec<(String, Method)> {
+    let document: Value = openapi::document().parse().expect("JSON");
+    let paths = document["paths"].as_object().expect("paths").values();
+    let operations = paths.flat_map(|path| path.as_object().expect("operations").iter());
+    let changing = operations.filter(|(method, _)| method.as_str() != "get");
+    changing
+        .map(|(method, operation)| {
+            (operation["operationId"].as_str().expect("an id").to_owned(), method.to_uppercase().parse().expect("a method"))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
+    let mut door = Door::open().await;
+    let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>(), services(&door.db)).await;
+    let mut letters = Vec::new();
+    for _ in 0..3 {
+        letters.push(door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" } })).await);
+    }
+    stepper.drain("greetings").await;
+    let (key, key_id) = door::key(&door.db, door.team, &[Scope::Dead, Scope::Schedules], None).await;
+    door.key = key;
+    let known = operations();
+    for (operation, _) in &known {
+        let times = OPERATIONS.iter().filter(|(id, ..)| id == operation).count()
+            + OPERATIONS_APART.iter().filter(|(id, _)| id == operation).count();
+        assert_eq!(times, 1, "{operation} is on none of the lists of this file, or on two");
+    }
+    for (operation, path, body, action) in OPERATIONS {
+        let (_, method) =
+            known.iter().find(|(id, _)| id == operation).unwrap_or_else(|| panic!("there is no {operation} any more"));
+        let path = path.replace("LETTER0", &letters[0]).replace("LETTER1", &letters[1]);
+        let (before, _) = newest(&door.db.admin).await;
+        let mut request = door.request(method.clone(), &path);
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json").body(*body);
+        }
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{operation}: {}", answer.text().await.expect("a body"));
+        let (after, entry) = newest(&door.db.admin).await;
+        assert_eq!(after, before + 1, "{operation}");
+        assert_eq!((&entry["action"], &entry["actor"]), (&json!(action), &json!(format!("key {key_id}"))), "{operation}");
+        assert_eq!(entry["team_id"], door.team.to_string(), "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_team_reads_its_own_log_page_by_page_with_an_admins_key() {
+    let mut door = Door::open().await;
+    door::problem(door.get("/v1/audit").await, 403, "missing_scope").await;
+    let other = door.db.team("globex").await;
+    door::key(&door.db, other, &[Scope::Read], None).await;
+    door.key = door::key(&door.db, door.team, &[Scope::Admin], None).await.0;
+    let first = door::json(door.get("/v1/audit?limit=1").await).await;
+    assert_eq!((first["entries"].as_array().map(Vec::len), &first["next"]), (Some(1), &json!(2)));
+    let rest = door::json(door.get("/v1/audit?after=2&limit=5").await).await;
+    assert_eq!((rest["entries"].as_array().map(Vec::len), &rest["next"]), (Some(1), &Value::Null));
+    let seen = [&first["entries"][0], &rest["entries"][0]];
+    assert!(seen.iter().all(|entry| entry["action"] == "key.create"), "{seen:?}");
+    assert_eq!(door::json(door.get("/v1/audit?action=queue").await).await["entries"], json!([]));
+    assert_eq!(door::json(door.get("/v1/audit?action=key").await).await["entries"].as_array().map(Vec::len), Some(2));
+    for wrong in ["limit=0", "limit=x", "colour=red", "after=x"] {
+        door::problem(door.get(&format!("/v1/audit?{wrong}")).await, 400, "invalid_request").await;
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_puts_functions_in_place_is_in_the_houses_log() {
+    let db = crate::support::TestDb::new().await;
+    let (_, entry) = newest(&db.admin).await;
+    assert_eq!((&entry["action"], &entry["team_id"]), (&json!("functions.put"), &json!("00000000-0000-0000-0000-000000000001")));
+    let signed: String =
+        sqlx::query_scalar("select digest from longshore._functions").fetch_one(&db.admin).await.expect("the digest");
+    assert_eq!(entry["after"]["digest"], signed);
+}

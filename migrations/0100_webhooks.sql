@@ -20,6 +20,8 @@ create table longshore.webhook_endpoints (
   check ((disabled_at is null) = (disabled_reason is null))
 );
 create index webhook_endpoints_of_jobs on longshore.webhook_endpoints (team_id) where of_jobs and disabled_at is null;
+-- Some team has such an endpoint. Here because every claim reads this row anyway: where nobody has one it costs nothing.
+alter table queue.queues add column watched boolean not null default false;
 call longshore.protect('longshore.webhook_endpoints', 'select, insert, update, delete');
 grant select on longshore.webhook_endpoints to longshore_engine;
 
@@ -82,11 +84,19 @@ begin
   perform longshore.tell_text(new);
   return null;
 end $$;
-grant execute on function longshore.message_changed(), longshore.text_received() to longshore_owner;
+create function longshore.endpoints_changed() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform longshore.watch_queues();
+  return null;
+end $$;
+grant execute on function longshore.message_changed(), longshore.text_received(), longshore.endpoints_changed() to longshore_owner;
 
 reset role;
 set local role longshore_owner;
 
+create trigger watched after insert or update of events, disabled_at or delete on longshore.webhook_endpoints
+  for each statement execute function longshore.endpoints_changed();
 create trigger told after update on longshore.messages for each row
   when (old.state is distinct from new.state and new.state in ('accepted', 'delivered', 'failed', 'suppressed', 'unknown'))
   execute function longshore.message_changed();

@@ -72,6 +72,9 @@ pub struct Config {
     /// What secrets are sealed with.
     #[serde(default)]
     pub secrets: secrets::Config,
+    /// Webhooks to teams' own servers.
+    #[serde(default)]
+    pub webhooks: vendors::receiver::Rules,
     /// What the job kinds are told.
     #[serde(default)]
     pub rules: Rules,

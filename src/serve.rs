@@ -10,7 +10,10 @@ use longshore_workers::{
     datalake::object_store,
     db::{self, PoolSize},
     registry::Registry,
-    vendors::Vendors,
+    vendors::{
+        Vendors,
+        receiver::{Receivers, SystemResolver},
+    },
 };
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -25,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     admin::{self, Checks, Pulse},
-    api::{self, ApiState, twilio::Hooks},
+    api::{self, ApiState, twilio::Hooks, webhooks::Webhooks},
     config::Config,
     queue::{
         lease::Times,
@@ -67,7 +70,8 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let stop = role.shutdown.stop().clone();
     let (clock, random, thresholds) = (role.clock.clone(), role.random.clone(), role.config.dead);
-    let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds);
+    let webhooks = Webhooks { keyring: role.config.keyring(), rules: role.config.webhooks };
+    let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds, webhooks);
     let hooks = role.config.api.public_url.clone().map(|public_url| Hooks {
         pool: pool.clone(),
         auth_token: role.config.vendors.twilio.auth_token.clone(),
@@ -334,6 +338,7 @@ impl Role {
             objects: object_store::open(&self.config.objects)?,
             rules: self.config.rules.clone(),
             keyring: self.config.keyring(),
+            receivers: Receivers::new(self.config.webhooks, Arc::new(SystemResolver)),
         })
     }
 

@@ -8,6 +8,7 @@ language sql stable as $$
     select from longshore.webhook_endpoints e
     where e.team_id = team and e.of_jobs and e.disabled_at is null and (e.kinds is null or kind = any (e.kinds)))
 $$;
+comment on function queue.is_watched(uuid, text) is 'Without a search_path of its own, so that it is inlined; only pinned functions call it.';
 
 -- Claims up to `slots` jobs for a process. It hops from lane to lane (a team, and there a kind), starting behind the team
 -- `after`, so that one team's million does not delay another's one; the worker passes the last team it got, and how many of
@@ -43,7 +44,7 @@ declare
   any_set boolean;
   any_ready boolean;
   any_cancel boolean;
-  any_told boolean;
+  watched boolean;
   durability text;
   again boolean;
   lane_team uuid := after;
@@ -88,9 +89,10 @@ declare
   keys_full text[];
 begin
   -- Few questions: each further statement costs as much as a job.
-  select x.id, x.alive, any_mark or exists (select from queue.ready r where r.queue_id = x.id) into q, alive, any_ready
+  select x.id, x.alive, x.watched, any_mark or exists (select from queue.ready r where r.queue_id = x.id)
+  into q, alive, watched, any_ready
   from (
-    select u.id, exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) as alive
+    select u.id, u.watched, exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) as alive
     from queue.queues u where u.name = queue_name
   ) x;
   if not found or slots < 1 then return; end if;
@@ -104,9 +106,8 @@ begin
   if not any_ready then return; end if;
   -- Assigned, because a PERFORM is a statement.
   durability := set_config('synchronous_commit', 'off', true);
-  select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels),
-    exists (select from longshore.webhook_endpoints e where e.of_jobs and e.disabled_at is null)
-  into any_pause, any_set, any_cancel, any_told;
+  select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels)
+  into any_pause, any_set, any_cancel;
   if any_pause then
     if exists (select from queue.pauses p where p.team_id = nobody and p.queue_id in (0, q) and p.kind = '') then return; end if;
     kinds := array(select k from unnest(kinds) k
@@ -318,7 +319,7 @@ begin
   ), leased as (
     insert into queue.leases (team_id, queue_id, priority, kind, keep, boot_id, attempt, special, limit_key, limit_to, open)
     -- Of the ends of some jobs a webhook tells: those are settled one by one.
-    select l.team_id, q, l.priority, l.kind, l.keep, boot, l.attempt + 1, l.special or any_told and queue.is_watched(l.team_id, l.kind),
+    select l.team_id, q, l.priority, l.kind, l.keep, boot, l.attempt + 1, l.special or watched and queue.is_watched(l.team_id, l.kind),
       l.limit_key, l.limit_to, l.jobs
     from lots l where (select count(*) from spent) >= 0
     returning fence, team_id, keep, kind, priority, attempt, open, claimed_at, special

@@ -8,6 +8,18 @@ language sql stable as $$
     select from longshore.webhook_endpoints e
     where e.team_id = team and e.disabled_at is null and event = any (e.events) and (kind is null or e.kinds is null or kind = any (e.kinds)))
 $$;
+comment on function longshore.is_told(uuid, text, text) is 'Without a search_path of its own, so that it is inlined; only pinned functions call it.';
+
+-- Notes in the queues whether any team wants to hear of the ends of jobs. One at a time, so that the last to look sees all.
+create or replace function longshore.watch_queues() returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  wanted boolean;
+begin
+  perform pg_advisory_xact_lock(7203446);
+  wanted := exists (select from longshore.webhook_endpoints e where e.of_jobs and e.disabled_at is null);
+  update queue.queues q set watched = wanted where q.watched <> wanted;
+end $$;
 
 -- Writes one event down for one endpoint, and enqueues the job that delivers it. Few of them run at once for one endpoint, so
 -- that one that answers slowly does not have every worker's hands.
@@ -132,7 +144,7 @@ end $$;
 
 -- Delivers once more what has ended, as the same event. Its dead letter, where it left one that is open, is the one that is
 -- replayed. `refused`: missing, waiting (it has not ended), disabled (its endpoint takes nothing).
-create or replace function longshore.replay_delivery(team uuid, endpoint bigint, delivery bigint, by text, out job bigint, out refused text)
+create or replace function longshore.replay_delivery(team uuid, endpoint bigint, delivery bigint, out job bigint, out refused text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   d longshore.webhook_deliveries;
@@ -147,7 +159,7 @@ begin
     return;
   end if;
   if exists (select from queue.dead x where x.job_id = d.job_id and x.team_id = team and x.replayed_at is null and x.discarded_at is null) then
-    job := queue.replay(team, d.job_id, by);
+    job := queue.replay_letter(team, d.job_id, coalesce(nullif(current_setting('app.actor', true), ''), session_user));
   else
     job := longshore.enqueue_delivery(team, endpoint, delivery, null, d.job_id);
   end if;
@@ -169,7 +181,7 @@ begin
   return n;
 end $$;
 
-grant execute on function longshore.test_webhook(uuid, bigint), longshore.replay_delivery(uuid, bigint, bigint, text),
+grant execute on function longshore.test_webhook(uuid, bigint), longshore.replay_delivery(uuid, bigint, bigint),
   longshore.hurry_deliveries(uuid, bigint) to longshore_api, longshore_operator, longshore_worker;
 
 reset role;

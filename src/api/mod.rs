@@ -21,6 +21,7 @@ pub mod openapi;
 pub mod schedules;
 pub mod serve;
 pub mod twilio;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub struct ApiState {
     pub draining: CancellationToken,
     /// Which plans for dead letters need a second person.
     pub thresholds: Thresholds,
+    /// What setting a webhook endpoint takes.
+    pub webhooks: webhooks::Webhooks,
     keys: auth::KeyCache,
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
@@ -68,6 +71,7 @@ impl ApiState {
         random: Arc<dyn Random>,
         draining: CancellationToken,
         thresholds: Thresholds,
+        webhooks: webhooks::Webhooks,
     ) -> Arc<Self> {
         Arc::new(Self {
             coalescer: coalesce::Coalescer::new(pool.clone()),
@@ -77,6 +81,7 @@ impl ApiState {
             random,
             draining,
             thresholds,
+            webhooks,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
             batches: Semaphore::new(BATCHES),
@@ -118,6 +123,13 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::show_delivery))
+        .routes(routes!(webhooks::replay))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

@@ -29,6 +29,7 @@ mod secrets;
 mod serve;
 mod settle;
 mod teams;
+mod webhooks;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -116,6 +117,9 @@ enum Command {
     /// The keys that teams' secrets are sealed with: status, rotate
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Webhooks to a team's own servers: list, create, update, rotate, delete, test, deliveries, replay
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Credits: grant, balance, verify
     #[command(subcommand)]
     Credits(credits::Command),
@@ -169,6 +173,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,
         Command::Secrets(command) => secrets::run(command, env).await,
+        Command::Webhooks(command) => Box::pin(webhooks::run(command, env)).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
         Command::Audit(command) => audit::run(command, env).await,

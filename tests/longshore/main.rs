@@ -43,3 +43,4 @@ mod stack_database;
 mod support;
 mod typescript;
 mod wall;
+mod webhooks;

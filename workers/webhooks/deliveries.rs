@@ -87,9 +87,8 @@ pub async fn replay(
     team: TeamId,
     endpoint: EndpointId,
     id: DeliveryId,
-    by: &str,
 ) -> Result<JobId, ReplayError> {
-    let done = sqlx::query_file!("webhooks/deliveries/replay.sql", team.0, endpoint.0, id.0, by).fetch_one(&mut *conn).await?;
+    let done = sqlx::query_file!("webhooks/deliveries/replay.sql", team.0, endpoint.0, id.0).fetch_one(&mut *conn).await?;
     let job = match (done.refused.as_deref(), done.job) {
         (None, Some(job)) => JobId(job),
         (Some("waiting"), _) => return Err(ReplayError::Waiting),
@@ -97,6 +96,6 @@ pub async fn replay(
         _ => return Err(ReplayError::Missing),
     };
     let after = serde_json::json!({ "endpoint": endpoint, "job": job });
-    sqlx::query_file!("webhooks/deliveries/audit.sql", team.0, by, id.to_string(), after).fetch_one(conn).await?;
+    sqlx::query_file!("webhooks/deliveries/audit.sql", team.0, id.to_string(), after).fetch_one(conn).await?;
     Ok(job)
 }

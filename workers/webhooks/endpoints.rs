@@ -157,7 +157,6 @@ pub async fn create(
     random: &dyn Random,
     team: TeamId,
     wanted: &Wanted,
-    by: &str,
 ) -> Result<(Endpoint, SecretString), EndpointError> {
     let url = wanted.url.as_deref().ok_or_else(|| invalid("url", "an endpoint has an address"))?;
     let events = Wanted::sorted(wanted.events.as_ref()).ok_or_else(|| invalid("events", "name at least one event"))?;
@@ -177,7 +176,7 @@ pub async fn create(
     let id = EndpointId(made.ok_or(EndpointError::TooMany)?);
     let secret = add_secret(conn, keyring, random, team, id, 1).await?;
     let endpoint = find(conn, team, id).await?;
-    audit(conn, team, by, "webhook.create", id, None, None, Some(endpoint.for_the_record())).await?;
+    audit(conn, team, "webhook.create", id, None, None, Some(endpoint.for_the_record())).await?;
     Ok((endpoint, secret))
 }
 
@@ -190,17 +189,17 @@ pub async fn update(
     team: TeamId,
     id: EndpointId,
     wanted: &Wanted,
-    by: &str,
 ) -> Result<Endpoint, EndpointError> {
     let before = hold(conn, team, id).await?;
+    let (events, kinds) = (Wanted::sorted(wanted.events.as_ref()), Wanted::sorted(wanted.kinds.as_ref()));
     sqlx::query_file!(
         "webhooks/endpoints/update.sql",
         team.0,
         id.0,
         wanted.url.as_deref(),
         wanted.description.as_deref(),
-        Wanted::sorted(wanted.events.as_ref()).as_deref(),
-        Wanted::sorted(wanted.kinds.as_ref()).as_deref(),
+        events.as_deref(),
+        kinds.as_deref(),
         wanted.enabled,
         OFF,
     )
@@ -210,7 +209,7 @@ pub async fn update(
     if after.disabled_at.is_some() && before.disabled_at.is_none() {
         hurry(conn, team, id).await?;
     }
-    audit(conn, team, by, "webhook.update", id, None, Some(before.for_the_record()), Some(after.for_the_record())).await?;
+    audit(conn, team, "webhook.update", id, None, Some(before.for_the_record()), Some(after.for_the_record())).await?;
     Ok(after)
 }
 
@@ -222,7 +221,6 @@ pub async fn rotate(
     team: TeamId,
     id: EndpointId,
     keep_hours: i32,
-    by: &str,
 ) -> Result<(Endpoint, SecretString), EndpointError> {
     if !(0..=KEEP_HOURS_MOST).contains(&keep_hours) {
         return Err(invalid("keep_hours", format!("0 to {KEEP_HOURS_MOST} hours")));
@@ -233,16 +231,16 @@ pub async fn rotate(
     let secret = add_secret(conn, keyring, random, team, id, newest + 1).await?;
     let endpoint = find(conn, team, id).await?;
     let after = json!({ "secret": newest + 1, "old_secret_until": endpoint.old_secret_until });
-    audit(conn, team, by, "webhook.rotate", id, None, Some(json!({ "secret": newest })), Some(after)).await?;
+    audit(conn, team, "webhook.rotate", id, None, Some(json!({ "secret": newest })), Some(after)).await?;
     Ok((endpoint, secret))
 }
 
 /// Takes an endpoint away, with its secrets. What waits for it comes to its end now, undelivered.
-pub async fn delete(conn: &mut PgConnection, team: TeamId, id: EndpointId, by: &str) -> Result<(), EndpointError> {
+pub async fn delete(conn: &mut PgConnection, team: TeamId, id: EndpointId) -> Result<(), EndpointError> {
     let before = hold(conn, team, id).await?;
     hurry(conn, team, id).await?;
     sqlx::query_file!("webhooks/endpoints/delete.sql", team.0, id.0).execute(&mut *conn).await?;
-    audit(conn, team, by, "webhook.delete", id, None, Some(before.for_the_record()), None).await?;
+    audit(conn, team, "webhook.delete", id, None, Some(before.for_the_record()), None).await?;
     Ok(())
 }
 
@@ -254,7 +252,7 @@ pub async fn disable(conn: &mut PgConnection, team: TeamId, id: EndpointId, reas
     }
     hurry(conn, team, id).await?;
     let (before, after) = (json!({ "enabled": true }), json!({ "enabled": false }));
-    audit(conn, team, "", "webhook.disable", id, Some(reason), Some(before), Some(after)).await?;
+    audit(conn, team, "webhook.disable", id, Some(reason), Some(before), Some(after)).await?;
     Ok(true)
 }
 
@@ -330,18 +328,16 @@ impl Endpoint {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the columns of an entry")]
 async fn audit(
     conn: &mut PgConnection,
     team: TeamId,
-    by: &str,
     action: &str,
     id: EndpointId,
     reason: Option<&str>,
     before: Option<Value>,
     after: Option<Value>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("webhooks/endpoints/audit.sql", team.0, by, action, id.to_string(), reason, before, after)
+    sqlx::query_file!("webhooks/endpoints/audit.sql", team.0, action, id.to_string(), reason, before, after)
         .fetch_one(conn)
         .await?;
     Ok(())

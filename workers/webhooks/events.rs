@@ -34,6 +34,10 @@ impl Event {
         }
     }
 
+    const fn showing(self, sample: fn() -> Value) -> Self {
+        Self { sample, ..self }
+    }
+
     /// Refuses data of another form.
     pub fn check(&self, data: Value) -> Result<(), serde_json::Error> {
         (self.fits)(data)
@@ -46,11 +50,14 @@ pub const EVENTS: &[Event] = &[
     Event::of::<JobDead>("job.dead", "A job has failed for good, and is a dead letter now."),
     Event::of::<JobCancelled>("job.cancelled", "A job was cancelled, or replaced before it ran."),
     Event::of::<BatchEnded>("batch.ended", "A batch was sealed, and the last of its jobs has ended."),
-    Event::of::<Message>("message.accepted", "The vendor has a message."),
-    Event::of::<Message>("message.delivered", "The vendor says that a message has arrived."),
+    Event::of::<Message>("message.accepted", "The vendor has a message.").showing(|| message("accepted", None, None, Some(1))),
+    Event::of::<Message>("message.delivered", "The vendor says that a message has arrived.")
+        .showing(|| message("delivered", None, None, Some(1))),
     Event::of::<Message>("message.failed", "A message was refused, or could not be delivered."),
-    Event::of::<Message>("message.suppressed", "A message will not be sent: an opt-out, quiet hours past its time, no consent."),
-    Event::of::<Message>("message.unknown", "Nobody knows yet whether the vendor took a message; it is being looked up."),
+    Event::of::<Message>("message.suppressed", "A message will not be sent: an opt-out, quiet hours past its time, no consent.")
+        .showing(|| message("suppressed", Some("suppressed_opt_out"), None, None)),
+    Event::of::<Message>("message.unknown", "Nobody knows yet whether the vendor took a message; it is being looked up.")
+        .showing(|| message("unknown", Some("no answer before the deadline"), None, None)),
     Event::of::<Reply>("message.replied", "Somebody has written to one of the team's numbers."),
 ];
 
@@ -240,6 +247,13 @@ pub struct Test {
     pub at: String,
 }
 
+fn message(state: &str, reason: Option<&str>, error_code: Option<i32>, segments: Option<i32>) -> Value {
+    json!({
+        "message_id": 118, "campaign_id": 3, "lead_id": 51, "step": 1, "variant": "a", "state": state, "reason": reason,
+        "error_code": error_code, "segments": segments, "at": "2026-11-17T18:00:02.418000Z",
+    })
+}
+
 fn job_sample(more: Value) -> Value {
     let mut sample = json!({
         "id": "job_42", "kind": "enrich_person", "queue": "enrichment", "attempt": 1,
@@ -285,10 +299,7 @@ impl Data for BatchEnded {
 
 impl Data for Message {
     fn sample() -> Value {
-        json!({
-            "message_id": 118, "campaign_id": 3, "lead_id": 51, "step": 1, "variant": "a", "state": "failed",
-            "reason": "twilio undelivered 30003", "error_code": 30003, "segments": 1, "at": "2026-11-17T18:00:02.418000Z",
-        })
+        message("failed", Some("twilio undelivered 30003"), Some(30003), Some(1))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use longshore::{
-    api::{self, ApiState, serve::Bounds},
+    api::{self, ApiState, serve::Bounds, webhooks::Webhooks},
     queue::plan::Thresholds,
     store,
     tenancy::keys::{self, Scope},
@@ -25,7 +25,7 @@ use serde_json::Value;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::TestDb;
+use crate::support::{TestDb, services};
 
 /// Greets somebody, or does what its name says.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -116,7 +116,8 @@ impl Door {
         let stop = CancellationToken::new();
         let bounds_of_one = Thresholds { approve_above_jobs: 3, approve_above_credits: 1000 };
         let (registry, ticks) = (Arc::new(registry()), Arc::new(clock.clone()));
-        let state = ApiState::new(pool, registry, ticks, Arc::new(SystemRandom), stop.clone(), bounds_of_one);
+        let webhooks = Webhooks { keyring: services::keyring("test"), rules: services::local() };
+        let state = ApiState::new(pool, registry, ticks, Arc::new(SystemRandom), stop.clone(), bounds_of_one, webhooks);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let served = tokio::spawn(api::serve::serve_within(bounds, listener, api::router(state.clone(), None), stop.clone()));

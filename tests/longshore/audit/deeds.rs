@@ -48,12 +48,16 @@ const READS: &[&str] = &[
     "queues list",
     "schedules list",
     "teams list",
+    "webhooks deliveries",
+    "webhooks events",
+    "webhooks list",
 ];
 
 /// Commands that change something and are in no audit log, and why.
 const APART: &[(&str, &str)] = &[
     ("jobs enqueue", "a job is its own record: who, what and when are in it for as long as its history is kept"),
     ("migrate", "it writes functions.put, where there is something to put: see the test of the migration"),
+    ("webhooks test", "it changes nothing but its own record: a delivery is listed with the others"),
     ("api", "a process of the fleet"),
     ("worker", "a process of the fleet"),
     ("scheduler", "a process of the fleet"),
@@ -96,6 +100,11 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("campaigns pause", "campaigns pause 1 --team acme", "campaign.pause"),
     ("campaigns resume", "campaigns resume 1 --team acme", "campaign.resume"),
     ("campaigns stop", "campaigns stop 1 --team acme --yes", "campaign.stop"),
+    ("webhooks create", "webhooks create https://example.com/hooks --team acme --events job.done", "webhook.create"),
+    ("webhooks update", "webhooks update ep_1 --team acme --events job.dead --description ours", "webhook.update"),
+    ("webhooks rotate", "webhooks rotate ep_1 --team acme --keep 1", "webhook.rotate"),
+    ("webhooks replay", "webhooks replay ep_1 dlv_1 --team acme", "webhook.replay"),
+    ("webhooks delete", "webhooks delete ep_1 --team acme --yes", "webhook.delete"),
 ];
 
 fn commands() -> BTreeSet<String> {
@@ -152,6 +161,12 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
             .replace("LETTER0", &jobs[0].to_string())
             .replace("LETTER1", &jobs[1].to_string());
         assert!(line.starts_with(command), "{line} tries another command than {command}");
+        if *command == "webhooks replay" {
+            // Something that was sent, and has ended.
+            assert_eq!(fleet.run("webhooks test ep_1 --team acme --wait 0").code, 0);
+            let end = "update longshore.webhook_deliveries set state = 'failed', ended_at = now()";
+            sqlx::query(end).execute(&fleet.db.admin).await.expect("an end");
+        }
         // Of this plan's size nothing needs an approval; it may be given all the same.
         let (before, _) = newest(&fleet.db.admin).await;
         let ran = fleet.run(&format!("{line} --reason 'ticket 7'"));

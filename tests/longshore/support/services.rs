@@ -14,7 +14,10 @@ use longshore::workers::{
     messages::gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
     rules::Rules,
     secrets::{Config, Keyring},
-    vendors::{VendorError, Vendors},
+    vendors::{
+        VendorError, Vendors,
+        receiver::{Receivers, Rules as WebhookRules, SystemResolver},
+    },
 };
 
 use sha2::{Digest as _, Sha256};
@@ -42,7 +45,13 @@ pub fn services_over(pool: PgPool) -> Services {
         objects: Arc::new(Nobody),
         rules: Rules::default(),
         keyring: keyring("test"),
+        receivers: Receivers::new(local(), Arc::new(SystemResolver)),
     }
+}
+
+/// Rules under which webhooks may go to a receiver of the test's own.
+pub fn local() -> WebhookRules {
+    WebhookRules { allow_http: true, allow_private: true, ..WebhookRules::default() }
 }
 
 /// A keyring whose keys follow from their names; the last one is current.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::anyhow;
 use secrecy::SecretString;
 use serde_json::json;
-use tracing::warn;
 
 use super::DeliverWebhook;
 use crate::{
@@ -143,9 +142,7 @@ impl DeliverWebhook {
             }
             Verdict::Gone => {
                 // What audits comes last but for the completion, which takes locks of this job alone.
-                if endpoints::disable(&mut tx, team, letter.endpoint, "the receiver answered 410 Gone").await.map_err(stop)? {
-                    warn!(endpoint = %letter.endpoint, "the endpoint is disabled: its receiver answered 410");
-                }
+                endpoints::disable(&mut tx, team, letter.endpoint, "the receiver answered 410 Gone").await.map_err(stop)?;
                 ctx.complete(tx, output).await
             }
             Verdict::Later(..) | Verdict::Failed(_) if test => ctx.complete(tx, output).await,
@@ -162,9 +159,7 @@ impl DeliverWebhook {
                 let days = rules.disable_after_days;
                 if endpoints::note(&mut tx, team, letter.endpoint, false, days).await? {
                     let reason = format!("nothing was taken for {days} days; at last: {problem}");
-                    if endpoints::disable(&mut tx, team, letter.endpoint, &reason).await.map_err(stop)? {
-                        warn!(endpoint = %letter.endpoint, days, "the endpoint is disabled: it has taken nothing for days");
-                    }
+                    endpoints::disable(&mut tx, team, letter.endpoint, &reason).await.map_err(stop)?;
                 }
                 tx.commit().await?;
                 Err(Stop::retry(anyhow!(problem)))

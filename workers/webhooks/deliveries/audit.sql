@@ -1,2 +1,2 @@
--- Writes down who had a delivery sent once more. Last in its transaction: it holds the team's chain.
-select longshore.audit($1, $2, 'webhook.replay', $3, null, null, $4) as "seq!"
+-- Writes down that a delivery is sent once more. Last in its transaction: it holds the team's chain.
+select longshore.audit_deed($1, null, 'webhook.replay', $2, null, null, $3) as "seq!"

@@ -1,2 +1,2 @@
--- Writes down what was done to an endpoint, and by whom. Last in its transaction: it holds the team's chain.
-select longshore.audit($1, $2, $3, $4, $5, $6, $7) as "seq!"
+-- Writes down what was done to an endpoint, by whoever the transaction says acts. Late in it: it holds the team's chain.
+select longshore.audit_deed($1, null, $2, $3, $4, $5, $6) as "seq!"

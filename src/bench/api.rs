@@ -32,7 +32,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let pool = worker::pool(&config, config.database.pools.api, config.database.statement_timeout)?;
     let shutdown = Shutdown::on_signals()?;
     let stop = shutdown.stop().clone();
-    let state = ApiState::new(pool, registry, Arc::new(SystemClock), Arc::new(SystemRandom), stop.clone(), config.dead, Webhooks::default());
+    let state = ApiState::new(
+        pool,
+        registry,
+        Arc::new(SystemClock),
+        Arc::new(SystemRandom),
+        stop.clone(),
+        config.dead,
+        Webhooks::default(),
+    );
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     worker::say(&json!({ "api": listener.local_addr()?.to_string() }))?;
     tokio::spawn(async move {

@@ -207,13 +207,7 @@ async fn list(team: &str, env: &Env) -> Result<Exit, Problem> {
     ];
     let mut table = Table::new(columns);
     for one in &all {
-        table.row([
-            one.id.to_string(),
-            printable(&one.url),
-            state(one, env),
-            one.events.join(" "),
-            printable(&one.description),
-        ]);
+        table.row([one.id.to_string(), printable(&one.url), state(one, env), one.events.join(" "), printable(&one.description)]);
     }
     if all.is_empty() {
         env.out.say("the team has no webhook endpoints");
@@ -275,9 +269,8 @@ async fn rotate(asked: &Rotate, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
     let team = db.team(&asked.named.team).await?.team_id;
     let mut tx = db.begin_as(team).await?;
-    let (endpoint, secret) = endpoints::rotate(&mut tx, &keyring, &SystemRandom, team, asked.named.endpoint, asked.keep)
-        .await
-        .map_err(refused)?;
+    let (endpoint, secret) =
+        endpoints::rotate(&mut tx, &keyring, &SystemRandom, team, asked.named.endpoint, asked.keep).await.map_err(refused)?;
     tx.commit().await?;
     let until = endpoint.old_secret_until.map_or_else(|| "is over".into(), |end| format!("signs until {}", env.out.time(end)));
     env.out.say(&format!("keep it now: it can't be shown again; the secret before {until}"));
@@ -436,10 +429,14 @@ fn check(wanted: &Wanted, env: &Env) -> Result<workers::secrets::Keyring, Proble
 fn refused(error: EndpointError) -> Problem {
     match error {
         EndpointError::Invalid { field, reason } => Problem::usage(reason).value(field),
-        EndpointError::Missing => Problem::new(Exit::NothingMatched, error.to_string()).remedy("longshore webhooks list shows them"),
+        EndpointError::Missing => {
+            Problem::new(Exit::NothingMatched, error.to_string()).remedy("longshore webhooks list shows them")
+        }
         EndpointError::Secret(SecretError::NoKeyring) => super::secrets::no_keyring(),
         EndpointError::Secret(SecretError::Database(error)) | EndpointError::Database(error) => error.into(),
-        EndpointError::TooMany => Problem::new(Exit::Failed, error.to_string()).remedy("take one away: longshore webhooks delete"),
+        EndpointError::TooMany => {
+            Problem::new(Exit::Failed, error.to_string()).remedy("take one away: longshore webhooks delete")
+        }
         EndpointError::Secret(error) => Problem::new(Exit::Failed, error.to_string()),
     }
 }

@@ -82,12 +82,7 @@ pub async fn test(conn: &mut PgConnection, team: TeamId, endpoint: EndpointId) -
 }
 
 /// Sends what has ended once more, under the same `webhook-id`; the entry in the audit log is its last statement.
-pub async fn replay(
-    conn: &mut PgConnection,
-    team: TeamId,
-    endpoint: EndpointId,
-    id: DeliveryId,
-) -> Result<JobId, ReplayError> {
+pub async fn replay(conn: &mut PgConnection, team: TeamId, endpoint: EndpointId, id: DeliveryId) -> Result<JobId, ReplayError> {
     let done = sqlx::query_file!("webhooks/deliveries/replay.sql", team.0, endpoint.0, id.0).fetch_one(&mut *conn).await?;
     let job = match (done.refused.as_deref(), done.job) {
         (None, Some(job)) => JobId(job),

@@ -184,12 +184,7 @@ pub async fn create(
 const OFF: &str = "switched off";
 
 /// Changes an endpoint. Enabling it anew takes back why it was disabled, and its failures. `wanted` was checked.
-pub async fn update(
-    conn: &mut PgConnection,
-    team: TeamId,
-    id: EndpointId,
-    wanted: &Wanted,
-) -> Result<Endpoint, EndpointError> {
+pub async fn update(conn: &mut PgConnection, team: TeamId, id: EndpointId, wanted: &Wanted) -> Result<Endpoint, EndpointError> {
     let before = hold(conn, team, id).await?;
     let (events, kinds) = (Wanted::sorted(wanted.events.as_ref()), Wanted::sorted(wanted.kinds.as_ref()));
     sqlx::query_file!(

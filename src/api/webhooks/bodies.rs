@@ -231,7 +231,8 @@ pub struct DeliveryBody {
 
 impl From<Delivery> for DeliveryBody {
     fn from(one: Delivery) -> Self {
-        let Delivery { id, endpoint, event_id, event, state, attempts, status, problem, tried_at, created_at, ended_at, job } = one;
+        let Delivery { id, endpoint, event_id, event, state, attempts, status, problem, tried_at, created_at, ended_at, job } =
+            one;
         Self { id, endpoint, event_id, event, state, attempts, status, problem, tried_at, created_at, ended_at, job }
     }
 }

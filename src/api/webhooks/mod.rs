@@ -260,7 +260,11 @@ pub async fn list_deliveries(
     params(("id" = String, Path, description = "The endpoint", example = "ep_7"),
         ("delivery" = String, Path, description = "The delivery", example = "dlv_42")),
     responses((status = 200, description = "The delivery", body = DeliveryBody), Refusals))]
-pub async fn show_delivery(State(api): State<Api>, caller: Caller, Both(id, delivery): Both) -> Result<Json<DeliveryBody>, ApiError> {
+pub async fn show_delivery(
+    State(api): State<Api>,
+    caller: Caller,
+    Both(id, delivery): Both,
+) -> Result<Json<DeliveryBody>, ApiError> {
     caller.needs(Scope::Admin)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let found = deliveries::find(&mut tx, caller.team(), id, delivery).await?.ok_or_else(no_such_delivery)?;
@@ -314,6 +318,9 @@ fn refused(error: EndpointError) -> ApiError {
         EndpointError::Missing => no_such_endpoint(),
         EndpointError::TooMany => ApiError::new(Code::InvalidRequest, format!("{error}.")),
         EndpointError::Secret(SecretError::Database(error)) | EndpointError::Database(error) => error.into(),
+        EndpointError::Secret(SecretError::NoKeyring) => {
+            ApiError::new(Code::NotReady, "No secrets can be kept here: no keyring is configured. Ask whoever runs this.")
+        }
         EndpointError::Secret(error) => ApiError::internal(error),
     }
 }

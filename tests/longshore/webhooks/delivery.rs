@@ -39,7 +39,11 @@ async fn every_try_has_the_same_id_and_the_last_one_leaves_a_dead_letter_that_ca
 
     let replayed = world.replay(id, failed.id).await.expect("a replay");
     assert_eq!(world.delivery(id).await.state, "waiting");
-    assert_eq!(world.ask::<i64>("select replayed_as from queue.dead").await, replayed.0, "the dead letter is the one that is replayed");
+    assert_eq!(
+        world.ask::<i64>("select replayed_as from queue.dead").await,
+        replayed.0,
+        "the dead letter is the one that is replayed"
+    );
     world.deliver().await;
     let delivered = world.delivery(id).await;
     assert_eq!((delivered.state.as_str(), delivered.status, delivered.job), ("delivered", Some(200), replayed));
@@ -52,8 +56,9 @@ async fn every_try_has_the_same_id_and_the_last_one_leaves_a_dead_letter_that_ca
 #[tokio::test]
 async fn the_tries_take_about_a_day() {
     let policy = DeliverWebhook::RETRY;
-    let ceiling: Duration =
-        (0..policy.attempts - 1).map(|n| (policy.first_delay * 2u32.pow(n.try_into().expect("small"))).min(policy.max_delay)).sum();
+    let ceiling: Duration = (0..policy.attempts - 1)
+        .map(|n| (policy.first_delay * 2u32.pow(n.try_into().expect("small"))).min(policy.max_delay))
+        .sum();
     // Each waits between half of its ceiling and all of it.
     let (least, most) = (ceiling.as_secs() / 2 / 3600, ceiling.as_secs() / 3600);
     assert!(least >= 12 && most <= 36, "{least} to {most} hours");
@@ -112,11 +117,13 @@ async fn a_receiver_gets_the_time_it_asks_for_within_bounds() {
     let (id, _) = world.endpoint(&receiver.url(), &["job.done"]).await;
     world.one_done().await;
     world.tell("update queue.jobs set created_at = '2026-11-17T17:59:00Z'").await;
-    for (status, asked, given) in [(429, "30", 30), (503, "86400", 3600), (503, "Tue, 17 Nov 2026 18:05:00 GMT", 300), (429, "0", 1)] {
+    for (status, asked, given) in
+        [(429, "30", 30), (503, "86400", 3600), (503, "Tue, 17 Nov 2026 18:05:00 GMT", 300), (429, "0", 1)]
+    {
         receiver.will([Say::With(status, "retry-after", asked.into())]);
         let verdicts = world.deliver_later().await;
         assert!(
-            matches!(&verdicts[0], Verdict::Snooze { after, .. } if *after == Duration::from_secs(given)),
+            matches!(&verdicts[0], Verdict::Snooze { delay, .. } if *delay == Duration::from_secs(given)),
             "{asked}: {verdicts:?}"
         );
     }
@@ -169,10 +176,7 @@ async fn an_endpoint_that_fails_for_days_is_disabled_and_says_why() {
     world.tell("update longshore.webhook_endpoints set failing_since = now() - interval '5 days 1 minute'").await;
     world.deliver_later().await;
     let endpoint = world.find(id).await.expect("the endpoint");
-    assert_eq!(
-        endpoint.disabled_reason.as_deref(),
-        Some("nothing was taken for 5 days; at last: the receiver answered 500")
-    );
+    assert_eq!(endpoint.disabled_reason.as_deref(), Some("nothing was taken for 5 days; at last: the receiver answered 500"));
     assert_eq!(world.ask::<i64>("select count(*) from longshore.audit_log where action = 'webhook.disable'").await, 1);
     world.deliver_later().await;
     assert_eq!((world.delivery(id).await.state.as_str(), receiver.got().len()), ("skipped", 3));
@@ -218,7 +222,8 @@ async fn what_waits_for_a_deleted_endpoint_ends_with_the_reason_and_is_not_sent(
     let states = "select string_agg(state || ': ' || problem, '; ') from longshore.webhook_deliveries";
     let gone = "skipped: the endpoint was deleted";
     assert_eq!(world.ask::<String>(states).await, format!("{gone}; {gone}"));
-    let outputs: Vec<Value> = sqlx::query_scalar("select output from queue.outputs").fetch_all(&world.db.admin).await.expect("outputs");
+    let outputs: Vec<Value> =
+        sqlx::query_scalar("select output from queue.outputs").fetch_all(&world.db.admin).await.expect("outputs");
     assert!(outputs.len() == 2 && outputs.iter().all(|one| one["reason"] == "the endpoint was deleted"), "{outputs:?}");
     assert_eq!(world.ask::<i64>("select count(*) from longshore.webhook_secrets").await, 0);
 }

@@ -31,13 +31,19 @@ async fn an_endpoint_is_set_changed_given_a_new_secret_and_taken_away() {
     let place = made.headers()["location"].to_str().expect("a place").to_owned();
     let made = door::json(made).await;
     let secret = made["secret"].as_str().expect("a secret").to_owned();
-    assert!(secret.starts_with("whsec_") && place == format!("{PLACE}/{}", made["endpoint"]["id"].as_str().expect("an id")), "{made}");
+    assert!(
+        secret.starts_with("whsec_") && place == format!("{PLACE}/{}", made["endpoint"]["id"].as_str().expect("an id")),
+        "{made}"
+    );
 
     let stands = door::json(door.get(&place).await).await;
     assert_eq!((&stands, &stands["enabled"], &stands["secrets"]), (&made["endpoint"], &json!(true), &json!(1)));
     let patch = async |body: Value| door.request(Method::PATCH, &place).json(&body).send().await.expect("an answer");
     let changed = door::json(patch(json!({ "events": ["batch.ended"], "kinds": [], "enabled": false })).await).await;
-    assert_eq!((&changed["events"], &changed["kinds"], &changed["enabled"]), (&json!(["batch.ended"]), &Value::Null, &json!(false)));
+    assert_eq!(
+        (&changed["events"], &changed["kinds"], &changed["enabled"]),
+        (&json!(["batch.ended"]), &Value::Null, &json!(false))
+    );
     assert_eq!(changed["url"], wanted()["url"], "what is left out stays");
     problem(door.post(&format!("{place}/test"), &json!({})).await, 409, "already_ended").await;
 
@@ -85,8 +91,11 @@ async fn a_secret_is_shown_once_and_stands_nowhere_in_the_open() {
     .await
     .expect("the tables");
     for table in tables {
-        let question = format!("select count(*) from {table} t where strpos(t::text, $1) > 0 or strpos(t::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0");
-        let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(question)).bind(&secret).fetch_one(&door.db.admin).await.expect("a count");
+        let question = format!(
+            "select count(*) from {table} t where strpos(t::text, $1) > 0 or strpos(t::text, encode(convert_to($1, 'UTF8'), 'hex')) > 0"
+        );
+        let found: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(question)).bind(&secret).fetch_one(&door.db.admin).await.expect("a count");
         assert_eq!(found, 0, "{table} holds the secret in the open");
     }
 }

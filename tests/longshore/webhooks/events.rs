@@ -38,7 +38,8 @@ impl World {
         let mut tx = db::begin_as(&self.db.pool("worker"), self.team).await.expect("a transaction");
         let update = "update longshore.messages set state = $3, attempted_at = now(), accepted_at = now(), state_reason = $4,
             ended_at = case when $3 in ('delivered', 'failed', 'suppressed') then now() end where team_id = $1 and message_id = $2";
-        let done = sqlx::query(update).bind(self.team.0).bind(message).bind(state).bind(format!("the vendor says {PHONE} is wrong"));
+        let done =
+            sqlx::query(update).bind(self.team.0).bind(message).bind(state).bind(format!("the vendor says {PHONE} is wrong"));
         assert_eq!(done.execute(&mut *tx).await.expect("an update").rows_affected(), 1);
         tx.commit().await.expect("a commit");
     }
@@ -46,7 +47,15 @@ impl World {
     async fn receive(&self, from: &str, sid: &str) {
         let mut tx = db::begin_as(&self.api, self.team).await.expect("a transaction");
         let raw = json!({ "From": from });
-        let text = Inbound { vendor: "twilio", vendor_id: sid, sender: from, recipient: "+12125550199", body: TEXT, hint: None, raw: &raw };
+        let text = Inbound {
+            vendor: "twilio",
+            vendor_id: sid,
+            sender: from,
+            recipient: "+12125550199",
+            body: TEXT,
+            hint: None,
+            raw: &raw,
+        };
         inbox::receive(&mut tx, self.team, &text).await.expect("a text");
         tx.commit().await.expect("a commit");
     }
@@ -96,7 +105,8 @@ async fn every_event_of_the_catalogue_is_told_in_its_form_and_without_a_number_o
     }
     assert_eq!(told, names.into_iter().collect(), "each of them was told");
     let all = receiver.got();
-    let data = |event: &str| all.iter().map(super::world::Got::json).find(|body| body["type"] == event).expect("it")["data"].clone();
+    let data =
+        |event: &str| all.iter().map(super::world::Got::json).find(|body| body["type"] == event).expect("it")["data"].clone();
     assert_eq!(data("batch.ended")["done"], 2);
     assert_eq!(data("job.dead")["error"], "no use");
     assert_eq!(data("job.dead")["correlation_id"], "req_1");
@@ -122,7 +132,8 @@ async fn an_endpoint_gets_what_it_subscribes_to_and_no_more() {
     assert_eq!(world.told(done).await, ["job.done"]);
     assert_eq!(world.told(dead).await, ["job.dead"]);
     assert!(world.told(other_kind).await.is_empty(), "its kinds are others");
-    let foreign: i64 = world.ask(&format!("select count(*) from longshore.webhook_deliveries where endpoint_id = {}", foreign.0)).await;
+    let foreign: i64 =
+        world.ask(&format!("select count(*) from longshore.webhook_deliveries where endpoint_id = {}", foreign.0)).await;
     assert_eq!(foreign, 0, "another team's");
     world.deliver().await;
     assert_eq!(receiver.events(), ["job.dead", "job.done"]);
@@ -149,7 +160,8 @@ async fn what_is_rolled_back_is_told_to_nobody() {
         .execute(&mut *tx)
         .await
         .expect("an update");
-    let inside: i64 = sqlx::query_scalar("select count(*) from longshore.webhook_deliveries").fetch_one(&mut *tx).await.expect("a count");
+    let inside: i64 =
+        sqlx::query_scalar("select count(*) from longshore.webhook_deliveries").fetch_one(&mut *tx).await.expect("a count");
     assert_eq!(inside, 1, "it is written with the change");
     tx.rollback().await.expect("a rollback");
     assert!(world.told(id).await.is_empty());

@@ -74,7 +74,9 @@ async fn a_name_that_changes_what_it_stands_for_is_looked_at_each_time_and_conne
 #[tokio::test]
 async fn outside_a_local_stack_nothing_private_is_reached_by_name_or_number() {
     let strict = Rules { allow_http: true, ..Rules::default() };
-    for private in ["127.0.0.1", "10.0.0.5", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254", "fd00:ec2::254", "::1", "0.0.0.0"] {
+    for private in
+        ["127.0.0.1", "10.0.0.5", "192.168.1.1", "172.16.0.1", "100.64.0.1", "169.254.169.254", "fd00:ec2::254", "::1", "0.0.0.0"]
+    {
         let names = Scripted::new(&[&[private], &["1.1.1.1", private]]);
         let receivers = Receivers::new(strict, names.clone());
         let now = services::noon();

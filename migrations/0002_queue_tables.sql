@@ -327,6 +327,16 @@ create table queue.depths (
 
 comment on table queue.depths is 'Counts of all teams together. Not a team''s data.';
 
+-- The same for each lane (a team in a queue) that holds something: what a team is shown of its own.
+create unlogged table queue.lane_depths (
+  team_id uuid not null,
+  queue_id smallint not null,
+  state text not null check (state in ('ready', 'blocked', 'scheduled', 'parked', 'running', 'dead')),
+  jobs bigint not null,
+  oldest_at timestamptz,
+  primary key (team_id, queue_id, state)
+) with (fillfactor = 70);
+
 -- Work that may not be claimed, as long as its row stands: of a team (nil: of every team), in a queue (0: in every queue),
 -- of a kind ('': of every kind).
 create table queue.pauses (
@@ -434,6 +444,7 @@ call longshore.protect('queue.lanes', 'select');
 call longshore.protect('queue.buckets', 'select');
 call longshore.protect('queue.key_limits', 'select');
 call longshore.protect('queue.backlogs', 'select');
+call longshore.protect('queue.lane_depths', 'select');
 call longshore.protect('queue.batches', 'select');
 call longshore.protect('queue.batch_moves', '');
 call longshore.protect('queue.scheduled', 'select');

@@ -161,7 +161,7 @@ begin
   perform longshore.credit_post(team, 'grant', array['granted', 'debt', 'available'],
     array[-amount, least(amount, books.owed), greatest(amount - books.owed, 0)], null, null, null, reason);
   perform queue.unpark(team, 'out_of_credit');
-  perform longshore.audit_deed(team, null, 'credits.grant', 'credits', reason,
+  perform longshore.audit_deed(team, null, 'credits.grant', 'credits', coalesce(nullif(current_setting('app.reason', true), ''), reason),
     jsonb_build_object('available', books.available, 'owed', books.owed), jsonb_build_object('granted', amount,
       'available', books.available + greatest(amount - books.owed, 0)));
 end $$;

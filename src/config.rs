@@ -27,6 +27,7 @@ use layers::{Layers, is_secret};
 pub use problem::{ConfigError, Source};
 
 use crate::{
+    api::{Tuning, cors::Origins, rate::Quota},
     queue::plan::Thresholds,
     scheduler::declared::Declared,
     telemetry::LogFormat,
@@ -134,6 +135,8 @@ pub struct Pools {
     pub handlers: u32,
     /// Requests.
     pub api: u32,
+    /// Requests that are never shed.
+    pub reserve: u32,
 }
 
 /// `[worker]`
@@ -178,6 +181,30 @@ pub struct Api {
     /// Where vendors reach it.
     #[serde(default)]
     pub public_url: Option<String>,
+    /// Origins whose pages may read answers.
+    pub cors_origins: Vec<String>,
+    /// Requests of one key a second, in all processes.
+    pub requests_per_second: u32,
+    /// Of which so many at once.
+    pub requests_at_once: u32,
+    /// Callers that wait for a change at once.
+    pub waiting: u32,
+    /// Of them so many of one key.
+    pub waiting_per_key: u32,
+}
+
+impl Api {
+    /// What of it is the door's.
+    pub fn tuning(&self, pools: Pools) -> Tuning {
+        Tuning {
+            quota: Quota { per_second: self.requests_per_second, burst: self.requests_at_once },
+            waiting: self.waiting as usize,
+            waiting_per_key: self.waiting_per_key as usize,
+            origins: Origins::new(&self.cors_origins),
+            reserve: pools.reserve,
+            webhooks: crate::api::webhooks::Webhooks::default(),
+        }
+    }
 }
 
 /// `[admin]`

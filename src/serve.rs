@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::{
     admin::{self, Checks, Pulse},
-    api::{self, ApiState, twilio::Hooks, webhooks::Webhooks},
+    api::{self, ApiState, Tuning, twilio::Hooks, webhooks::Webhooks},
     config::Config,
     queue::{
         lease::Times,
@@ -71,14 +71,24 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     let stop = role.shutdown.stop().clone();
     let (clock, random, thresholds) = (role.clock.clone(), role.random.clone(), role.config.dead);
     let webhooks = Webhooks { keyring: role.config.keyring(), rules: role.config.webhooks };
-    let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds, webhooks);
+    let tuning = Tuning { webhooks, ..role.config.api.tuning(role.config.database.pools) };
+    let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds, tuning);
+    let reserve = state.reserve.clone();
     let hooks = role.config.api.public_url.clone().map(|public_url| Hooks {
         pool: pool.clone(),
+        reserve: reserve.clone(),
         auth_token: role.config.vendors.twilio.auth_token.clone(),
         public_url,
     });
     let pulse = role.turning();
-    role.ready(pulse, pool.clone(), None, vec![("api", pool.clone())], json!({ "api": address.to_string() })).await?;
+    role.ready(
+        pulse,
+        pool.clone(),
+        None,
+        vec![("api", pool.clone()), ("reserve", reserve)],
+        json!({ "api": address.to_string() }),
+    )
+    .await?;
     let beating = role.keep_alive(pool, &[], 0);
     let served = role.until_hurried(api::serve::serve(listener, api::router(state, hooks), stop)).await;
     beating.await?;
@@ -206,6 +216,7 @@ pub async fn scheduler(config: Config) -> anyhow::Result<()> {
 impl Role {
     fn start(name: &'static str, config: Config) -> anyhow::Result<Self> {
         telemetry::init_logs(config.log.format, &config.log.level)?;
+        telemetry::quiet_panics();
         let metrics = telemetry::init_metrics()?;
         // One TLS provider for the whole process; a second call only says that it is there.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -289,7 +300,7 @@ impl Role {
         let (wanted, allowed) = (
             match self.name {
                 "worker" => wanted.engine + wanted.handlers + dedicated,
-                "api" => wanted.api,
+                "api" => wanted.api + wanted.reserve,
                 _ => wanted.engine,
             },
             upkeep::max_connections(&mut tx).await?,

@@ -83,6 +83,13 @@ const HTTP_SECONDS: Metric = Metric::histogram(
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
     "How long an HTTP request took.",
 );
+const WAITING: Metric =
+    Metric::gauge("longshore_http_waiting", &[], "Callers of this process that wait for a change of a job or a batch.");
+const RATES_OPEN: Metric = Metric::counter(
+    "longshore_http_rates_open_total",
+    &[],
+    "Requests that no rate held up, because how many API processes share it could not be learned.",
+);
 const TICKS: Metric = Metric::counter(
     "longshore_schedule_ticks_total",
     &["outcome"],
@@ -121,6 +128,8 @@ const ENGINE: &[Metric] = &[
     POOL,
     HTTP,
     HTTP_SECONDS,
+    WAITING,
+    RATES_OPEN,
     TICKS,
     DEPTH,
     OLDEST,
@@ -164,6 +173,14 @@ impl Metrics {
             self.0.run_upkeep();
         }
     }
+}
+
+/// Makes a panic be logged by its place alone: what it says may hold a payload, and goes where the job's own record goes.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a thread panicked; what it said is not logged, for it may hold data");
+    }));
 }
 
 static METRICS: OnceLock<Metrics> = OnceLock::new();
@@ -346,6 +363,16 @@ pub fn http_request(route: &str, status: u16, took: Duration) {
     };
     counter!(HTTP.name, "route" => route.to_owned(), "status" => class).increment(1);
     histogram!(HTTP_SECONDS.name, "route" => route.to_owned()).record(took.as_secs_f64());
+}
+
+/// Shows how many callers wait for a change.
+pub fn waiting(callers: usize) {
+    gauge!(WAITING.name).set(callers as f64);
+}
+
+/// Records a request that no rate held up, because the rate could not be known.
+pub fn rate_fell_open() {
+    counter!(RATES_OPEN.name).increment(1);
 }
 
 /// Records a tick.

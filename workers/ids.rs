@@ -35,7 +35,7 @@ impl FromStr for TeamId {
 #[sqlx(transparent)]
 pub struct JobId(pub i64);
 
-/// Jobs that belong together (`queue.open_batch`).
+/// Jobs that belong together (`queue.open_batch`). Written `batch_7` for people and over HTTP, a `bigint` in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct BatchId(pub i64);
@@ -88,6 +88,11 @@ pub struct InvalidJobId(String);
 #[error("{0:?} is not a plan id; one looks like plan_7")]
 pub struct InvalidPlanId(String);
 
+/// What is wrong with a text that should have named a batch.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not a batch id; one looks like batch_7")]
+pub struct InvalidBatchId(String);
+
 /// How a number is written with a prefix that says what it names.
 macro_rules! written {
     ($id:ident, $prefix:literal, $invalid:ident) => {
@@ -128,6 +133,7 @@ written!(JobId, "job_", InvalidJobId);
 written!(PlanId, "plan_", InvalidPlanId);
 written!(EndpointId, "ep_", InvalidEndpointId);
 written!(DeliveryId, "dlv_", InvalidDeliveryId);
+written!(BatchId, "batch_", InvalidBatchId);
 
 #[cfg(test)]
 mod tests {

@@ -110,6 +110,53 @@ export interface Attempt {
   started_at?: string | null;
 }
 
+/** What somebody did. */
+export interface AuditEntry {
+  action: string;
+  /** `key <id>` or `operator <name>`; else the role of a process. */
+  actor: string;
+  /** How it is. */
+  after?: unknown;
+  at: string;
+  /** How it was, where that says something. */
+  before?: unknown;
+  /** SHA-256 over this entry and the hash of the one before. */
+  hash: string;
+  reason?: string | null;
+  /** Its number in the team's chain: 1, 2, 3 … without a gap. */
+  seq: number;
+  target: string;
+}
+
+/** A page of entries, the newest first. */
+export interface AuditPage {
+  entries: AuditEntry[];
+  /** The next page's `after`; left out where no more follow. */
+  next?: number | null;
+}
+
+/** A batch: jobs that belong together, and the job behind the last of them. Its counts are added up about once a second. */
+export interface Batch {
+  /** So many were cancelled. */
+  cancelled: number;
+  created_at: string;
+  /** So many ended dead. */
+  dead: number;
+  /** Of which so many are done. */
+  done: number;
+  ended_at?: string | null;
+  id: string;
+  /** Jobs that have joined it. */
+  jobs: number;
+  sealed_at?: string | null;
+  /** `open`: more may join; `sealed`: no more may; `ended`: all of them have ended. */
+  state: BatchState;
+  /** The job that was. */
+  then_job?: string | null;
+  /** What is enqueued when it has ended. */
+  then_kind?: string | null;
+}
+
 /** What became of a batch. */
 export interface BatchBody {
   /** Jobs newly accepted. */
@@ -127,6 +174,9 @@ export interface BatchRequest {
   /** 1 to 1,000 jobs, each as in `POST /v1/jobs`. */
   jobs: JobRequest[];
 }
+
+/** Where a batch is in its life. */
+export type BatchState = "open" | "sealed" | "ended";
 
 /** A dead letter, whole. */
 export type DeadBody = DeadRow & {
@@ -166,14 +216,42 @@ export interface DeadRow {
   replayed_at?: string | null;
 }
 
+/** Jobs of one kind that ended on one day in one way, and whose history was dropped. */
+export interface Dropped {
+  /** The day they ended, in UTC. */
+  day: string;
+  /** When their history was dropped. */
+  dropped_at: string;
+  /** The first of them. */
+  first_job: string;
+  /** How many there were. */
+  jobs: number;
+  /** Their kind. */
+  kind: string;
+  /** The last of them. */
+  last_job: string;
+  /** `done`, `dead` or `cancelled`. */
+  outcome: string;
+}
+
 /** One field that was wrong. */
 export interface FieldError {
   /** What is wrong with it. */
   detail: string;
   /** The header, where the field is one. */
   header?: string | null;
+  /** The parameter of the address, where the field is one. */
+  parameter?: string | null;
   /** Where it stands in the body (JSON pointer). */
   pointer?: string | null;
+}
+
+/** What is known of a job whose history was dropped: nothing of itself, but for a dead letter. */
+export interface Gone {
+  /** The jobs among which it was, if it ever was: what their history was reduced to when it was dropped. */
+  among: Dropped[];
+  /** It died, and its dead letter is kept, whole. */
+  dead_letter: boolean;
 }
 
 /** The letters of one team and kind. */
@@ -276,6 +354,16 @@ export interface JobCancelled {
   state: JobState;
 }
 
+/** A page of jobs, the newest first. */
+export interface JobPage {
+  jobs: JobRow[];
+  /**
+   * The next page's `after`; left out at the end. A page may be short, or empty, and have a `next`: one request looks at a
+   * bounded number of jobs.
+   */
+  next?: string | null;
+}
+
 /** A job to accept. */
 export interface JobRequest {
   /** Jobs to follow, one after the other, each when the one before is done. Not in a batch. */
@@ -298,6 +386,22 @@ export interface JobRequest {
   priority?: number | null;
   /** Not before this moment; at most a year ahead. */
   run_at?: string | null;
+}
+
+/** A job in a list. */
+export interface JobRow {
+  /** The attempt it is in, or the last it made. */
+  attempt: number;
+  created_at: string;
+  finished_at?: string | null;
+  id: string;
+  kind: string;
+  queue: string;
+  /** Why it waits: `ready`, `delayed`, `retry`, `snoozed`, `unknown`, `parked`, `blocked` or `suspect`. */
+  reason?: string | null;
+  /** When it runs next, where that is decided. */
+  run_at?: string | null;
+  state: JobState;
 }
 
 /** Where a job is in its life. */
@@ -449,7 +553,7 @@ export interface Problem {
   error_id: string;
   /** The fields that were wrong. */
   errors?: FieldError[];
-  gone?: unknown | null;
+  gone?: Gone | null;
   /** The HTTP status. */
   status: number;
   /** The kind of problem, in words. */
@@ -463,6 +567,34 @@ export interface ProgressBody {
   done: number;
   /** Left out where the handler does not know. */
   total?: number | null;
+}
+
+/** A page of queues, by name. */
+export interface QueuePage {
+  /** When the jobs were counted; they are counted every few seconds. */
+  measured_at?: string | null;
+  /** The next page's `after`; left out where no more follow. */
+  next?: string | null;
+  queues: QueueRow[];
+}
+
+/** What the team has in a queue. What others have there is not said. */
+export interface QueueRow {
+  /** Jobs whose key's limit is reached. */
+  blocked: number;
+  /** Open dead letters. */
+  dead: number;
+  name: string;
+  /** Since when the oldest ready job waits. */
+  oldest_ready_at?: string | null;
+  /** Jobs that wait for somebody or something. */
+  parked: number;
+  /** Jobs that may run now. */
+  ready: number;
+  /** Jobs that run. */
+  running: number;
+  /** Jobs whose time has not come. */
+  scheduled: number;
 }
 
 /** A reason, and how many letters share it. */
@@ -872,10 +1004,7 @@ class Requests {
   // the API said that it did not begin (429).
   protected async call(operation: Operation, options: CallOptions = {}): Promise<any> {
     const { attempts, patienceMs, sleep } = this.#options;
-    const headers = new Headers(options.headers);
-    for (const [name, value] of Object.entries(operation.headers ?? {})) {
-      if (value !== undefined && value !== null) headers.set(name, String(value));
-    }
+    const headers = headersOf(operation, options);
     const keyed = hasKeys(operation.body);
     if (operation.keyed && !keyed && !headers.has("idempotency-key")) headers.set("idempotency-key", globalThis.crypto.randomUUID());
     const repeatable = operation.method !== "POST" || keyed || headers.has("idempotency-key");
@@ -943,20 +1072,37 @@ class Requests {
     return options.idempotency_key ? accepted : { ...accepted, deduplicated: false };
   }
 
+  /**
+   * Waits until a job has ended, done, dead or cancelled, and gives it as it is then; after `withinMs` (a minute when left out) as
+   * it is, ended or not. The API is asked to wait with us: no polling.
+   */
+  async waitFor(id: string, options: CallOptions & { withinMs?: number } = {}): Promise<JobBody> {
+    const until = Date.now() + (options.withinMs ?? 60_000);
+    const path = `/v1/jobs/${encodeURIComponent(id)}`;
+    for (;;) {
+      const seconds = Math.min(20, Math.ceil((until - Date.now()) / 1_000));
+      const query = seconds > 0 ? { wait: `${seconds}s` } : {};
+      const job = (await this.call({ method: "GET", path, query }, options)) as JobBody;
+      if (["done", "dead", "cancelled"].includes(job.state) || Date.now() >= until) return job;
+    }
+  }
+
   // Server-sent events, taken up again behind the last one when the connection is lost.
   protected async *stream(operation: Operation, options: CallOptions = {}): AsyncGenerator<ServerEvent, void, undefined> {
-    const headers = new Headers(options.headers);
+    const headers = headersOf(operation, options);
     headers.set("accept", "text/event-stream, application/problem+json");
     let pause = 1_000;
     for (let silent = 0; ; ) {
       options.signal?.throwIfAborted();
       try {
         const response = await this.send(operation, headers, options.signal);
+        // The end had been heard: nothing follows.
+        if (response.status === 204) return;
         for await (const event of events(response)) {
           silent = 0;
           if (event.retry !== undefined) pause = event.retry;
           if (event.id !== undefined) headers.set("last-event-id", event.id);
-          if (event.data !== undefined) yield { event: event.event ?? "message", id: event.id, data: JSON.parse(event.data) };
+          if (event.data !== undefined) yield { event: event.event ?? "message", id: event.id, data: event.data === "" ? undefined : JSON.parse(event.data) };
           if (event.event === "end") return;
         }
       } catch (error) {
@@ -968,6 +1114,14 @@ class Requests {
       await this.#options.sleep(pause);
     }
   }
+}
+
+function headersOf(operation: Operation, options: CallOptions): Headers {
+  const headers = new Headers(options.headers);
+  for (const [name, value] of Object.entries(operation.headers ?? {})) {
+    if (value !== undefined && value !== null) headers.set(name, String(value));
+  }
+  return headers;
 }
 
 // Whether every job in a body bears a key of its own.
@@ -1046,6 +1200,36 @@ async function* events(response: Response): AsyncGenerator<RawEvent, void, undef
   }
 }
 
+/** What `listAudit` takes. */
+export interface ListAuditInput {
+  /** Only this action (`key.revoke`), or all of a noun (`key`). */
+  action?: string;
+  /** Only by this one: `key 0a1b2c3d4e5f`, `operator ada`. */
+  actor?: string;
+  /** Only from then on. */
+  since?: string | Date;
+  /** Only before then. */
+  until?: string | Date;
+  /** Go on behind this entry: the `next` of the page before. */
+  after?: number;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `getBatch` takes. */
+export interface GetBatchInput {
+  /** The batch */
+  id: string;
+}
+
+/** What `followBatch` takes. */
+export interface FollowBatchInput {
+  /** The batch */
+  id: string;
+  /** The id of the last event that was heard */
+  lastEventID?: string | null;
+}
+
 /** What `listDead` takes. */
 export interface ListDeadInput {
   /** Only of this kind. */
@@ -1100,6 +1284,20 @@ export interface ReplayDeadInput {
   body?: ReplayRequest | null;
 }
 
+/** What `listJobs` takes. */
+export interface ListJobsInput {
+  /** Only in this state. */
+  state?: "waiting" | "running" | "done" | "dead" | "cancelled";
+  /** Only of this kind. */
+  kind?: string;
+  /** Only of this queue. */
+  queue?: string;
+  /** Go on behind this one: the `next` of the page before. */
+  after?: string;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
 /** What `enqueueJob` takes. */
 export interface EnqueueJobInput {
   /** As the field `idempotency_key`; quoted or bare. */
@@ -1116,12 +1314,25 @@ export interface EnqueueJobsInput {
 export interface GetJobInput {
   /** The job */
   id: string;
+  /**
+   * Answer only when its state, reason or attempt has changed, or after so long: `20s`, `1500ms`, at most `30s`. A job that
+   * has ended is answered for at once, and so is one that looks other than the `If-None-Match` says.
+   */
+  wait?: string;
 }
 
 /** What `cancelJob` takes. */
 export interface CancelJobInput {
   /** The job */
   id: string;
+}
+
+/** What `followJob` takes. */
+export interface FollowJobInput {
+  /** The job */
+  id: string;
+  /** The id of the last event that was heard */
+  lastEventID?: string | null;
 }
 
 /** What `listKeys` takes. */
@@ -1148,6 +1359,14 @@ export interface RotateKeyInput {
   /** Its public id */
   id: string;
   body?: RotateRequest | null;
+}
+
+/** What `listQueues` takes. */
+export interface ListQueuesInput {
+  /** Go on behind this one: the `next` of the page before. */
+  after?: string;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
 }
 
 /** What `listSchedules` takes. */
@@ -1200,6 +1419,39 @@ export interface RunScheduleInput {
 
 /** The HTTP API. Each method is an operation of `/docs`; each throws a `LongshoreError` when it is refused. */
 export class Longshore extends Requests {
+  /**
+   * List audit entries.
+   *
+   * What somebody with power did for the team or to it, the newest first. Entries are never changed or taken back.
+   *
+   * `GET /v1/audit`
+   */
+  listAudit(input: ListAuditInput = {}, options?: CallOptions): Promise<AuditPage> {
+    return this.call({ method: "GET", path: `/v1/audit`, query: { action: input.action, actor: input.actor, since: input.since, until: input.until, after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Look at a batch.
+   *
+   * Batches are opened and sealed by producers, in SQL or in Rust.
+   *
+   * `GET /v1/batches/{id}`
+   */
+  getBatch(input: GetBatchInput, options?: CallOptions): Promise<Batch> {
+    return this.call({ method: "GET", path: `/v1/batches/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Follow a batch.
+   *
+   * As a job: `event: state` carries the batch as `getBatch` shows it, `event: end` follows when all of its jobs have ended.
+   *
+   * `GET /v1/batches/{id}/events`
+   */
+  followBatch(input: FollowBatchInput, options?: CallOptions): AsyncGenerator<ServerEvent, void, undefined> {
+    return this.stream({ method: "GET", path: `/v1/batches/${encodeURIComponent(input.id)}/events`, headers: { "Last-Event-ID": input.lastEventID } }, options);
+  }
+
   /**
    * List dead letters.
    *
@@ -1277,6 +1529,17 @@ export class Longshore extends Requests {
   }
 
   /**
+   * List jobs.
+   *
+   * The newest first. Nothing is counted: there is no total.
+   *
+   * `GET /v1/jobs`
+   */
+  listJobs(input: ListJobsInput = {}, options?: CallOptions): Promise<JobPage> {
+    return this.call({ method: "GET", path: `/v1/jobs`, query: { state: input.state, kind: input.kind, queue: input.queue, after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
    * Enqueue one job.
    *
    * 202 says that it is written down and survives any crash of ours. A duplicate by key answers 200 with the first job.
@@ -1302,13 +1565,13 @@ export class Longshore extends Requests {
   /**
    * Look at a job.
    *
-   * 410 where history was dropped: then `gone` in the problem says how many jobs of the team around it ended how, by day and
-   * kind.
+   * With `wait` the answer comes when the job changes: asked again and again, that follows a job without polling. 410 where
+   * history was dropped: then `gone` in the problem says how many jobs of the team around it ended how, by day and kind.
    *
    * `GET /v1/jobs/{id}`
    */
   getJob(input: GetJobInput, options?: CallOptions): Promise<JobBody> {
-    return this.call({ method: "GET", path: `/v1/jobs/${encodeURIComponent(input.id)}` }, options);
+    return this.call({ method: "GET", path: `/v1/jobs/${encodeURIComponent(input.id)}`, query: { wait: input.wait } }, options);
   }
 
   /**
@@ -1320,6 +1583,19 @@ export class Longshore extends Requests {
    */
   cancelJob(input: CancelJobInput, options?: CallOptions): Promise<JobCancelled> {
     return this.call({ method: "POST", path: `/v1/jobs/${encodeURIComponent(input.id)}/cancel` }, options);
+  }
+
+  /**
+   * Follow a job.
+   *
+   * `event: state` carries the job as `getJob` shows it, at once and with each change; `event: end` follows the last. Comments
+   * keep the connection. A caller that comes back sends the last event's id, as browsers do by themselves, and gets 204 when
+   * the job had ended with it.
+   *
+   * `GET /v1/jobs/{id}/events`
+   */
+  followJob(input: FollowJobInput, options?: CallOptions): AsyncGenerator<ServerEvent, void, undefined> {
+    return this.stream({ method: "GET", path: `/v1/jobs/${encodeURIComponent(input.id)}/events`, headers: { "Last-Event-ID": input.lastEventID } }, options);
   }
 
   /**
@@ -1365,6 +1641,17 @@ export class Longshore extends Requests {
    */
   rotateKey(input: RotateKeyInput, options?: CallOptions): Promise<NewKeyBody> {
     return this.call({ method: "POST", path: `/v1/keys/${encodeURIComponent(input.id)}/rotate`, body: input.body }, options);
+  }
+
+  /**
+   * List queues.
+   *
+   * How many jobs of the team each holds, as counted last: asking costs next to nothing.
+   *
+   * `GET /v1/queues`
+   */
+  listQueues(input: ListQueuesInput = {}, options?: CallOptions): Promise<QueuePage> {
+    return this.call({ method: "GET", path: `/v1/queues`, query: { after: input.after, limit: input.limit } }, options);
   }
 
   /**

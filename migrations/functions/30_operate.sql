@@ -233,6 +233,17 @@ begin
     select queue_id, team_id, 'running', sum(cardinality(open)), min(claimed_at) from queue.leases group by 1, 2
     union all
     select queue_id, team_id, 'dead', count(*), min(died_at) from queue.dead where replayed_at is null and discarded_at is null group by 1, 2
+  ), figures as materialized (
+    select m.queue_id, m.team_id, m.state, sum(m.jobs) as jobs, min(m.oldest) as oldest from measured m group by 1, 2, 3
+  ), left_lanes as (
+    delete from queue.lane_depths d
+    where not exists (select from figures f where f.team_id = d.team_id and f.queue_id = d.queue_id and f.state = d.state)
+  ), kept_lanes as (
+    insert into queue.lane_depths as d (team_id, queue_id, state, jobs, oldest_at)
+    select f.team_id, f.queue_id, f.state, f.jobs, f.oldest from figures f
+    where not exists (select from queue.lane_depths x where x.team_id = f.team_id and x.queue_id = f.queue_id and x.state = f.state
+      and x.jobs = f.jobs and x.oldest_at is not distinct from f.oldest)
+    on conflict (team_id, queue_id, state) do update set jobs = excluded.jobs, oldest_at = excluded.oldest_at
   ), lanes as materialized (
     select m.team_id, m.queue_id, sum(m.jobs) as jobs from measured m
     where m.state <> 'dead' and exists (select from queue.lanes l where l.queue_id = m.queue_id and l.unfinished_most is not null)

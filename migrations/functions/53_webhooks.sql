@@ -82,7 +82,7 @@ begin
   if not longshore.is_told(j.team_id, event, j.kind) then return; end if;
   data := jsonb_build_object('id', 'job_' || j.id, 'kind', j.kind, 'queue', (select q.name from queue.queues q where q.id = j.queue_id),
     'attempt', attempt, 'created_at', longshore.audit_moment(j.created_at), 'ended_at', longshore.audit_moment(now()),
-    'correlation_id', j.correlation_id, 'parent', 'job_' || j.parent_id, 'batch_id', j.batch_id);
+    'correlation_id', j.correlation_id, 'parent', 'job_' || j.parent_id, 'batch_id', 'batch_' || j.batch_id);
   if outcome = 2 then
     data := data || jsonb_build_object('error', longshore.audit_words((
       select d.error from queue.dead d where d.job_id = j.id and d.team_id = j.team_id)));
@@ -99,7 +99,7 @@ create or replace function longshore.batch_ended(b queue.batches, next bigint) r
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if not longshore.is_told(b.team_id, 'batch.ended') then return; end if;
-  perform longshore.tell(b.team_id, 'batch.ended', jsonb_build_object('batch_id', b.batch_id, 'jobs', b.jobs, 'done', b.done, 'dead', b.dead,
+  perform longshore.tell(b.team_id, 'batch.ended', jsonb_build_object('id', 'batch_' || b.batch_id, 'jobs', b.jobs, 'done', b.done, 'dead', b.dead,
     'cancelled', b.cancelled, 'created_at', longshore.audit_moment(b.created_at), 'ended_at', longshore.audit_moment(now()),
     'correlation_id', b.correlation_id, 'then_job', 'job_' || next), null, b.correlation_id, null);
 end $$;

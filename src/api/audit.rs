@@ -1,9 +1,6 @@
 //! A team's audit log over HTTP: what was done by its keys, and to it by operators.
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use chrono::{DateTime, Utc};
 use longshore_workers::db;
 use serde::{Deserialize, Serialize};
@@ -13,8 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Api,
     auth::Caller,
-    error::{ApiError, Code},
+    error::ApiError,
+    extract::{Asked, page_limit},
     openapi::Refusals,
+    polled::polled,
 };
 use crate::{
     tenancy::audit::{self, Filter, Seen},
@@ -27,8 +26,10 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Only this action (`key.revoke`), or all of a noun (`key`).
+    #[param(max_length = 100)]
     action: Option<String>,
     /// Only by this one: `key 0a1b2c3d4e5f`, `operator ada`.
+    #[param(max_length = 200)]
     actor: Option<String>,
     /// Only from then on.
     since: Option<DateTime<Utc>>,
@@ -80,28 +81,23 @@ pub struct AuditEntry {
 /// List audit entries.
 ///
 /// What somebody with power did for the team or to it, the newest first. Entries are never changed or taken back.
-#[utoipa::path(get, path = "/v1/audit", operation_id = "listAudit", tag = "audit", params(ListQuery),
+#[utoipa::path(get, path = "/v1/audit", operation_id = "listAudit", tag = "audit", security(("key" = ["admin"])), params(ListQuery),
     responses((status = 200, description = "A page", body = AuditPage), Refusals))]
 pub async fn list(
     State(api): State<Api>,
     caller: Caller,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<AuditPage>, ApiError> {
+    Asked(wanted): Asked<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::Admin)?;
-    let Query(wanted) = query.map_err(|error| ApiError::new(Code::InvalidRequest, error.body_text()))?;
     let ListQuery { action, actor, since, until, after, limit } = wanted;
-    if !(1..=1000).contains(&limit) {
-        return Err(ApiError::new(Code::InvalidRequest, "A page has 1 to 1,000 entries."));
-    }
-    if [&action, &actor].into_iter().flatten().any(|text| text.contains('\0')) {
-        return Err(ApiError::new(Code::InvalidRequest, "No entry has a text like that."));
-    }
+    let limit = page_limit(limit)?;
     let filter = Filter { team: Some(caller.team()), action, actor, since, until, below: after };
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let found = audit::list(&mut tx, &filter, limit).await?;
     tx.commit().await?;
     let next = found.last().filter(|_| found.len() as i64 == limit).map(|one| one.seq);
-    Ok(Json(AuditPage { entries: found.into_iter().map(AuditEntry::from).collect(), next }))
+    polled(&headers, &AuditPage { entries: found.into_iter().map(AuditEntry::from).collect(), next })
 }
 
 impl From<Seen> for AuditEntry {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::{
@@ -11,45 +11,61 @@ use axum::{
 };
 use chrono::{DateTime, Duration, Utc};
 use longshore_workers::{db, ids::TeamId};
+use sqlx::PgPool;
 use tracing::{Span, field};
 
 use super::{
-    Api,
+    Api, ApiState,
+    conventions::Lane,
     error::{ApiError, Code},
+    rate::Seen,
 };
 use crate::tenancy::keys::{self, AuthError, CACHE_SECONDS, ParsedKey, Principal, Scope};
 
 /// Who asks. A handler that takes one answers nobody without a valid key.
 #[derive(Debug, Clone)]
-pub struct Caller(Principal);
+pub struct Caller {
+    principal: Principal,
+    key: Arc<ParsedKey>,
+}
 
 impl Caller {
     /// The team it speaks for.
     pub fn team(&self) -> TeamId {
-        self.0.team
+        self.principal.team
     }
 
     /// How it stands in records: the public id of its key, or the name of the operator who acts.
     pub fn name(&self) -> String {
-        self.0.name()
+        self.principal.name()
     }
 
     /// Whether an operator acts for the team, with a token of some hours.
     pub fn is_operator(&self) -> bool {
-        self.0.person.is_some()
+        self.principal.person.is_some()
     }
 
     /// Refuses one that would hand on what it lacks.
     pub fn may_grant(&self, scopes: &[Scope]) -> Result<(), ApiError> {
-        if self.0.may_grant(scopes) {
+        if self.principal.may_grant(scopes) {
             return Ok(());
         }
         Err(ApiError::new(Code::MissingScope, "A key can't grant scopes that it lacks."))
     }
 
+    /// The public id of its key.
+    pub fn key_id(&self) -> &str {
+        &self.principal.key_id
+    }
+
+    /// Refuses a key that was ended meanwhile: for those who stay longer than a request does.
+    pub async fn still_good(&self, api: &ApiState) -> Result<(), ApiError> {
+        check(api, &api.pool, &self.key).await.map(drop)
+    }
+
     /// Refuses a key that may not do this.
     pub fn needs(&self, scope: Scope) -> Result<(), ApiError> {
-        if self.0.may(scope) {
+        if self.principal.may(scope) {
             return Ok(());
         }
         Err(ApiError::new(Code::MissingScope, format!("This needs a key with the scope `{scope}`.")))
@@ -68,27 +84,42 @@ impl FromRequestParts<Api> for Caller {
         let Some((_, text)) = credential.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
             return Err(refused("Only `Bearer <API key>` is understood.".into()));
         };
-        let key = keys::parse(text.trim()).map_err(|error| refused(error.to_string()))?;
-        let now = api.clock.now();
-        let principal = match api.keys.find(&key, now) {
-            Some(principal) => principal,
-            None => {
-                let mut work = db::work(&api.pool).await?;
-                let principal = match keys::authenticate_parsed(&mut work, &key, now).await {
-                    Ok(principal) => {
-                        work.done().await?;
-                        principal
-                    }
-                    Err(AuthError::Database(error)) => return Err(error.into()),
-                    Err(error) => return Err(refused(error.to_string())),
-                };
-                api.keys.remember(key, principal.clone(), now);
-                principal
-            }
-        };
+        let key = Arc::new(keys::parse(text.trim()).map_err(|error| refused(error.to_string()))?);
+        let lane = parts.extensions.get::<Lane>().copied().unwrap_or_default();
+        // What is never shed does not wait behind what is, either.
+        let pool = if lane == Lane::Reserved { &api.reserve } else { &api.pool };
+        let principal = check(api, pool, &key).await?;
         Span::current().record("team.id", field::display(principal.team)).record("key.id", &principal.key_id);
-        Ok(Self(principal))
+        if lane == Lane::Open
+            && let Some(standing) = api.rates.take(&principal.key_id, api.clock.now())
+        {
+            if let Some(seen) = parts.extensions.get::<Seen>() {
+                seen.set(standing);
+            }
+            if let Some(seconds) = standing.refused {
+                return Err(ApiError::later(Code::RateLimited, "The key makes more requests than its rate allows.", seconds));
+            }
+        }
+        Ok(Self { principal, key })
     }
+}
+
+async fn check(api: &ApiState, pool: &PgPool, key: &Arc<ParsedKey>) -> Result<Principal, ApiError> {
+    let now = api.clock.now();
+    if let Some(principal) = api.keys.find(key, now) {
+        return Ok(principal);
+    }
+    let mut work = db::work(pool).await?;
+    let principal = match keys::authenticate_parsed(&mut work, key, now).await {
+        Ok(principal) => {
+            work.done().await?;
+            principal
+        }
+        Err(AuthError::Database(error)) => return Err(error.into()),
+        Err(error) => return Err(ApiError::header(Code::Unauthenticated, "Authorization", error.to_string())),
+    };
+    api.keys.remember(key.clone(), principal.clone(), now);
+    Ok(principal)
 }
 
 /// Keys that were checked a moment ago, so that a busy key costs one question every few seconds.
@@ -96,7 +127,7 @@ impl FromRequestParts<Api> for Caller {
 pub struct KeyCache(Mutex<HashMap<String, Known>>);
 
 struct Known {
-    key: ParsedKey,
+    key: Arc<ParsedKey>,
     principal: Principal,
     checked_at: DateTime<Utc>,
 }
@@ -111,7 +142,7 @@ impl KeyCache {
         good.then(|| one.principal.clone())
     }
 
-    fn remember(&self, key: ParsedKey, principal: Principal, now: DateTime<Utc>) {
+    fn remember(&self, key: Arc<ParsedKey>, principal: Principal, now: DateTime<Utc>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= Self::MOST {
             known.retain(|_, one| one.is_fresh(now));

@@ -1,6 +1,10 @@
 //! What holds for every request: an id, a deadline, a bound on how many, and refusals of one form.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
@@ -10,11 +14,15 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use longshore_workers::clock::Random;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use super::{
     ApiState,
+    cors::Origins,
     error::{ApiError, Code},
+    jobs,
+    rate::Seen,
 };
 use crate::telemetry;
 
@@ -34,20 +42,86 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     }
 }
 
+/// By which way a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lane {
+    /// As most do: within its key's rate, and within the bound of requests in hand.
+    #[default]
+    Open,
+    /// Past both, with places and connections of its own: what stops work and spending must get through when everything else
+    /// is refused.
+    Reserved,
+    /// Health: it must be answered when nothing else is.
+    Probe,
+}
+
+/// What is never shed: cancelling, and the texts people write to us, of which one may be STOP.
+const RESERVED: [&str; 2] = ["/v1/jobs/{id}/cancel", super::twilio::INBOUND_PATH];
+
+impl Lane {
+    fn of(path: &str) -> Self {
+        match path {
+            path if RESERVED.contains(&path) => Self::Reserved,
+            path if super::health::is_probe(path) => Self::Probe,
+            _ => Self::Open,
+        }
+    }
+}
+
+/// A request's place among those in hand.
+#[derive(Debug, Clone, Default)]
+pub struct Place(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+
+impl Place {
+    /// Gives it to somebody else, while this request only waits.
+    pub fn give_back(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Takes one again, as soon as there is one.
+    pub async fn take(&self, api: &ApiState) {
+        if let Ok(place) = api.room.clone().acquire_owned().await {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Place {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// Marks requests of a connection that came when there was room only for what is never shed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Crowded;
+
 /// Keeps the conventions around `next`.
 pub async fn keep(State(api): State<Arc<ApiState>>, mut request: Request, next: Next) -> Response {
     let id = RequestId(request_id(request.headers(), api.random.as_ref()).into());
     request.extensions_mut().insert(id.clone());
     let path = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let route = path.clone();
+    let lane = Lane::of(&route);
+    let seen = Seen::default();
+    request.extensions_mut().insert(lane);
+    request.extensions_mut().insert(seen.clone());
+    let origin = api.origins.of(request.headers());
     let span = info_span!("request", request.id = %id.0, method = %request.method(), path, team.id = field::Empty, key.id = field::Empty);
     async move {
         let started = api.clock.now();
-        let mut response = within_bounds(&api, request, next).await;
+        let mut response = match Origins::preflight(origin.as_ref(), &request) {
+            Some(allowed) => allowed,
+            None => within_bounds(&api, lane, request, next).await,
+        };
         if response.status().is_client_error() || response.status().is_server_error() {
             response = refuse(&api, response);
         }
         dress(response.headers_mut(), &id);
+        seen.dress(response.headers_mut());
+        api.origins.dress(response.headers_mut(), origin);
         let took = (api.clock.now() - started).num_milliseconds();
         telemetry::http_request(&route, response.status().as_u16(), Duration::from_millis(took.unsigned_abs()));
         info!(status = response.status().as_u16(), took_ms = took, "answered");
@@ -57,27 +131,43 @@ pub async fn keep(State(api): State<Arc<ApiState>>, mut request: Request, next: 
     .await
 }
 
-async fn within_bounds(api: &ApiState, request: Request, next: Next) -> Response {
-    // Health must be answered when nothing else is.
-    let _place = if super::health::is_probe(request.uri().path()) {
-        None
-    } else {
-        match api.room.clone().try_acquire_owned() {
-            Ok(place) => Some(place),
-            Err(_) => return ApiError::new(Code::Busy, "Too many requests are in hand. Try again in a moment.").into_response(),
-        }
+async fn within_bounds(api: &ApiState, lane: Lane, mut request: Request, next: Next) -> Response {
+    let busy = || ApiError::new(Code::Busy, "Too many requests are in hand. Try again in a moment.").into_response();
+    if lane == Lane::Open && request.extensions().get::<Crowded>().is_some() {
+        let mut refused = busy();
+        refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return refused;
+    }
+    let room = match lane {
+        Lane::Probe => None,
+        Lane::Open => Some(&api.room),
+        Lane::Reserved => Some(&api.reserved_room),
     };
+    let place = match room.map(|room| room.clone().try_acquire_owned()) {
+        None => None,
+        Some(Ok(place)) => Some(place),
+        Some(Err(_)) => return busy(),
+    };
+    let place = Place(Arc::new(Mutex::new(place)));
+    request.extensions_mut().insert(place.clone());
+    let deadline = if jobs::waits(&request) { DEADLINE + jobs::LONGEST_WAIT } else { DEADLINE };
     let run = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(DEADLINE, run).await {
+    let response = answered(deadline, run).await;
+    place.give_back();
+    response
+}
+
+async fn answered(deadline: Duration, run: impl Future<Output = std::thread::Result<Response>>) -> Response {
+    match tokio::time::timeout(deadline, run).await {
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            ApiError::internal(format!("a handler panicked: {text}")).into_response()
+            // What it said may hold a caller's data; where it was, the panic hook has logged.
+            drop(panic);
+            ApiError::internal("a handler panicked").into_response()
         }
         Err(_) => ApiError::new(
             Code::Busy,
-            format!("No answer within {DEADLINE:?}. A job may have been accepted: repeat with the same idempotency key."),
+            format!("No answer within {deadline:?}. A job may have been accepted: repeat with the same idempotency key."),
         )
         .into_response(),
     }
@@ -117,17 +207,19 @@ fn refuse(api: &ApiState, mut response: Response) -> Response {
     refused
 }
 
-/// Headers of every answer. There is no CORS header: no browser page of another origin may read these answers.
+/// Headers of every answer; what a handler has said itself stays. What a page of another origin may read, `cors.rs` says.
 fn dress(headers: &mut HeaderMap, id: &RequestId) {
-    const FIXED: [(HeaderName, &str); 5] = [
+    const FIXED: [(HeaderName, &str); 7] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     for (name, value) in FIXED {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         headers.insert(REQUEST_ID, value);
@@ -139,13 +231,26 @@ fn request_id(headers: &HeaderMap, random: &dyn Random) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let plain =
         |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(&b));
-    let own = text("x-request-id").filter(plain);
+    let own = text("x-request-id").filter(plain).filter(|id| !is_personal(id));
     let trace = || {
         let id = text("traceparent")?.split('-').nth(1)?;
         let sound = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id.bytes().any(|b| b != b'0');
         sound.then_some(id)
     };
     own.or_else(trace).map_or_else(|| format!("req_{}", token(random)), str::to_owned)
+}
+
+/// Whether an id looks like somebody's phone number, e-mail or key: ids stand in every log line, and those may not.
+pub(super) fn is_personal(id: &str) -> bool {
+    let mut digits = 0;
+    let number = id.bytes().all(|b| match b {
+        b'0'..=b'9' => {
+            digits += 1;
+            true
+        }
+        b => b"+-.() /".contains(&b),
+    });
+    id.contains('@') || id.contains("lsk_") || number && (7..=15).contains(&digits)
 }
 
 fn token(random: &dyn Random) -> String {
@@ -173,9 +278,14 @@ mod tests {
         let trace = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
         assert_eq!(id(&[("x-request-id", "abc-1"), trace]), "abc-1");
         assert_eq!(id(&[trace]), "4bf92f3577b34da6a3ce929d0e0e4736");
-        for made in
-            [id(&[]), id(&[("x-request-id", "a b")]), id(&[("x-request-id", &"x".repeat(129))]), id(&[("traceparent", "00-0-0")])]
-        {
+        for made in [
+            id(&[]),
+            id(&[("x-request-id", "ada@example.com")]),
+            id(&[("x-request-id", "+15550142277")]),
+            id(&[("x-request-id", "a b")]),
+            id(&[("x-request-id", &"x".repeat(129))]),
+            id(&[("traceparent", "00-0-0")]),
+        ] {
             assert!(made.starts_with("req_"), "{made}");
         }
     }

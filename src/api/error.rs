@@ -52,6 +52,9 @@ pub struct FieldError {
     /// The header, where the field is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<&'static str>,
+    /// The parameter of the address, where the field is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
     /// What is wrong with it.
     pub detail: String,
 }
@@ -85,6 +88,8 @@ pub enum Code {
     InvalidRunAt,
     InvalidPriority,
     OverLimit,
+    RateLimited,
+    NotAcceptable,
     Internal,
     Busy,
     NotReady,
@@ -122,6 +127,8 @@ impl Code {
             Self::InvalidRunAt => (S::UNPROCESSABLE_ENTITY, "invalid_run_at", "The moment to run at can't be used"),
             Self::InvalidPriority => (S::UNPROCESSABLE_ENTITY, "invalid_priority", "The priority can't be used"),
             Self::OverLimit => (S::TOO_MANY_REQUESTS, "over_limit", "The team is over its limit"),
+            Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate_limited", "The key makes too many requests"),
+            Self::NotAcceptable => (S::NOT_ACCEPTABLE, "not_acceptable", "The answer is not to be had in that form"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Something failed on our side"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "The service is busy"),
             Self::NotReady => (S::SERVICE_UNAVAILABLE, "not_ready", "The service is not ready"),
@@ -163,6 +170,7 @@ impl Code {
         match status {
             StatusCode::NOT_FOUND => Self::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Self::MethodNotAllowed,
+            StatusCode::NOT_ACCEPTABLE => Self::NotAcceptable,
             StatusCode::REQUEST_TIMEOUT => Self::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::UnsupportedMediaType,
@@ -200,15 +208,28 @@ impl ApiError {
     /// A refusal for one field of the body.
     pub fn field(code: Code, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let detail = shortened(detail.into());
-        let error = FieldError { pointer: Some(pointer.into()), header: None, detail: detail.clone() };
+        let error = FieldError { pointer: Some(pointer.into()), header: None, parameter: None, detail: detail.clone() };
         Self { errors: vec![error], ..Self::new(code, detail) }
     }
 
     /// A refusal for a header.
     pub fn header(code: Code, header: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        let error = FieldError { pointer: None, header: Some(header), detail: detail.clone() };
+        let error = FieldError { pointer: None, header: Some(header), parameter: None, detail: detail.clone() };
         Self { errors: vec![error], ..Self::new(code, detail) }
+    }
+
+    /// A refusal for a parameter of the address.
+    pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
+        let detail = shortened(detail.into());
+        let parameter = Some(name.chars().take(64).collect());
+        let error = FieldError { pointer: None, header: None, parameter, detail: detail.clone() };
+        Self { errors: vec![error], ..Self::new(Code::InvalidRequest, detail) }
+    }
+
+    /// A refusal that says when another try makes sense.
+    pub fn later(code: Code, detail: impl Into<String>, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(code, detail) }
     }
 
     /// A failure of ours: the caller learns an id, the log learns the rest.

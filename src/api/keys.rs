@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{Path, Query, Request, State, rejection::PathRejection, rejection::QueryRejection},
-    http::{HeaderValue, StatusCode, header},
+    extract::{Path, Request, State, rejection::PathRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -20,8 +20,10 @@ use super::{
     auth::Caller,
     body,
     error::{ApiError, Code},
+    extract::{Asked, page_limit},
     json,
     openapi::Refusals,
+    polled::polled,
 };
 use crate::tenancy::keys::{self, GRACE, KeyError, KeyView, Scope};
 
@@ -34,6 +36,7 @@ const MOST: i64 = 100;
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Go on behind this one: the `next` of the page before.
+    #[param(max_length = 12)]
     after: Option<String>,
     /// How many at most: 1 to 1,000.
     #[serde(default = "hundred")]
@@ -130,32 +133,30 @@ pub struct NewKeyBody {
 /// List keys.
 ///
 /// Ended ones too. Needs the scope `admin`, as do all operations on keys.
-#[utoipa::path(get, path = "/v1/keys", operation_id = "listKeys", tag = "keys", params(ListQuery),
+#[utoipa::path(get, path = "/v1/keys", operation_id = "listKeys", tag = "keys", security(("key" = ["admin"])), params(ListQuery),
     responses((status = 200, description = "A page, newest first", body = KeyPage), Refusals))]
 pub async fn list(
     State(api): State<Api>,
     caller: Caller,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<KeyPage>, ApiError> {
+    Asked(ListQuery { after, limit }): Asked<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::Admin)?;
-    let Query(ListQuery { after, limit }) = query.map_err(|error| ApiError::new(Code::InvalidRequest, error.body_text()))?;
-    if !(1..=1000).contains(&limit) {
-        return Err(ApiError::new(Code::InvalidRequest, "A page has 1 to 1,000 keys."));
-    }
+    let limit = page_limit(limit)?;
     if after.as_ref().is_some_and(|after| !keys::is_id(after)) {
-        return Err(ApiError::new(Code::InvalidRequest, "No key has an id like that."));
+        return Err(ApiError::parameter("after", "no key has an id like that"));
     }
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let found = keys::page(&mut tx, caller.team(), after.as_deref(), limit).await?;
     tx.commit().await?;
     let next = found.last().filter(|_| found.len() as i64 == limit).map(|one| one.key_id.clone());
-    Ok(Json(KeyPage { keys: found.into_iter().map(KeyBody::from).collect(), next }))
+    polled(&headers, &KeyPage { keys: found.into_iter().map(KeyBody::from).collect(), next })
 }
 
 /// Create a key.
 ///
 /// The answer holds the key, once: whoever loses it makes another.
-#[utoipa::path(post, path = "/v1/keys", operation_id = "createKey", tag = "keys", request_body = KeyRequest,
+#[utoipa::path(post, path = "/v1/keys", operation_id = "createKey", tag = "keys", security(("key" = ["admin"])), request_body = KeyRequest,
     responses((status = 201, description = "The key", body = NewKeyBody), Refusals))]
 pub async fn create(State(api): State<Api>, caller: Caller, request: Request) -> Result<Response, ApiError> {
     caller.needs(Scope::Admin)?;
@@ -201,8 +202,8 @@ pub async fn create(State(api): State<Api>, caller: Caller, request: Request) ->
 ///
 /// The new key has the same name, scopes and life; the old one lives on for the grace, so that nothing stops while the new one
 /// is put in its place. Only one replacement at a time: two keys that replace each other live at most.
-#[utoipa::path(post, path = "/v1/keys/{id}/rotate", operation_id = "rotateKey", tag = "keys", request_body = Option<RotateRequest>,
-    params(("id" = String, Path, description = "Its public id", example = "k3x9q2m4w8z1")),
+#[utoipa::path(post, path = "/v1/keys/{id}/rotate", operation_id = "rotateKey", tag = "keys", security(("key" = ["admin"])), request_body = Option<RotateRequest>,
+    params(("id" = String, Path, description = "Its public id", example = "k3x9q2m4w8z1", pattern = "^[a-z0-9]{12}$", max_length = 12)),
     responses((status = 201, description = "The new key", body = NewKeyBody), Refusals))]
 pub async fn rotate(
     State(api): State<Api>,
@@ -242,8 +243,8 @@ pub async fn rotate(
 /// End a key.
 ///
 /// Every process refuses it within five seconds. A key may end itself.
-#[utoipa::path(delete, path = "/v1/keys/{id}", operation_id = "revokeKey", tag = "keys",
-    params(("id" = String, Path, description = "Its public id", example = "k3x9q2m4w8z1")),
+#[utoipa::path(delete, path = "/v1/keys/{id}", operation_id = "revokeKey", tag = "keys", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "Its public id", example = "k3x9q2m4w8z1", pattern = "^[a-z0-9]{12}$", max_length = 12)),
     responses((status = 204, description = "It is ended"), Refusals))]
 pub async fn revoke(
     State(api): State<Api>,

@@ -3,30 +3,44 @@
 //! ```text
 //! serve (headers in time, connections bounded)
 //!   conventions (request id, deadline, panics, security headers, problem+json)
-//!     auth (key -> team, scopes) -> body (size, depth, storable text) -> jobs -> coalesce -> store
+//!     auth (key -> team, scopes, rate) -> body (size, depth, storable text) -> jobs -> coalesce -> store
 //! ```
 
 pub mod audit;
 pub mod auth;
+pub mod batches;
 pub mod body;
 pub mod coalesce;
 pub mod conventions;
+pub mod cors;
 pub mod dead;
+pub mod docs;
 pub mod error;
+pub mod events;
+pub mod extract;
 pub mod health;
 pub mod jobs;
 pub mod json;
 pub mod keys;
 pub mod openapi;
+pub mod polled;
+pub mod queues;
+pub mod rate;
 pub mod schedules;
 pub mod serve;
+mod steady;
 pub mod twilio;
+pub mod watch;
 pub mod webhooks;
 
 use std::sync::Arc;
 
 use axum::{Router, middleware, routing::get};
-use longshore_workers::{clock::Clock, clock::Random, registry::Registry};
+use longshore_workers::{
+    clock::{Clock, Random},
+    db::{self, PoolSize},
+    registry::Registry,
+};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -49,16 +63,55 @@ pub struct ApiState {
     pub draining: CancellationToken,
     /// Which plans for dead letters need a second person.
     pub thresholds: Thresholds,
+    /// Connections for what is never shed.
+    pub reserve: PgPool,
     /// What setting a webhook endpoint takes.
     pub webhooks: webhooks::Webhooks,
     keys: auth::KeyCache,
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
+    reserved_room: Arc<Semaphore>,
     batches: Semaphore,
+    watch: Arc<watch::Watch>,
+    rates: rate::Rates,
+    origins: cors::Origins,
+}
+
+/// What a configuration says of the door.
+#[derive(Debug, Clone)]
+pub struct Tuning {
+    /// What a key may ask for.
+    pub quota: rate::Quota,
+    /// Callers that wait for a change at once, in all.
+    pub waiting: usize,
+    /// Callers of one key that wait at once.
+    pub waiting_per_key: usize,
+    /// Pages of which origins may read answers.
+    pub origins: cors::Origins,
+    /// Connections for what is never shed.
+    pub reserve: u32,
+    /// What setting a webhook endpoint takes.
+    pub webhooks: webhooks::Webhooks,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        let quota = rate::Quota { per_second: 1000, burst: 2000 };
+        Self {
+            quota,
+            waiting: 2000,
+            waiting_per_key: 1000,
+            origins: cors::Origins::default(),
+            reserve: 2,
+            webhooks: webhooks::Webhooks::default(),
+        }
+    }
 }
 
 /// Requests in hand at once; one more is told to come back. It bounds memory: a body is at most 272 KiB.
 const REQUESTS: usize = 512;
+/// Beside them, so many of what is never shed.
+const RESERVED: usize = 128;
 /// Batches being read or decoded at once; theirs are up to 2 MiB.
 const BATCHES: usize = 16;
 
@@ -71,17 +124,24 @@ impl ApiState {
         random: Arc<dyn Random>,
         draining: CancellationToken,
         thresholds: Thresholds,
-        webhooks: webhooks::Webhooks,
+        tuning: Tuning,
     ) -> Arc<Self> {
+        let patience = pool.options().get_acquire_timeout();
+        let reserve = PoolSize { connections: tuning.reserve, acquire_timeout: patience };
         Arc::new(Self {
+            reserve: db::guarded_pool((*pool.connect_options()).clone(), reserve),
             coalescer: coalesce::Coalescer::new(pool.clone()),
+            watch: watch::Watch::new(pool.clone(), tuning.waiting, tuning.waiting_per_key),
+            rates: rate::Rates::new(tuning.quota, pool.clone(), clock.now()),
+            origins: tuning.origins,
+            reserved_room: Arc::new(Semaphore::new(RESERVED)),
             pool,
             registry,
             clock,
             random,
             draining,
             thresholds,
-            webhooks,
+            webhooks: tuning.webhooks,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
             batches: Semaphore::new(BATCHES),
@@ -91,6 +151,16 @@ impl ApiState {
     /// Requests that have come in and are not answered yet.
     pub fn requests_in_hand(&self) -> usize {
         REQUESTS - self.room.available_permits()
+    }
+
+    /// Callers that wait for a change of a job or a batch.
+    pub fn waiting(&self) -> usize {
+        self.watch.waiting()
+    }
+
+    /// Questions that were asked for all who wait.
+    pub fn looks(&self) -> u64 {
+        self.watch.looks()
     }
 
     /// Jobs of callers that wait for a place in a statement.
@@ -103,10 +173,14 @@ type Api = Arc<ApiState>;
 
 fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::base())
-        .routes(routes!(jobs::enqueue))
+        .routes(routes!(jobs::enqueue, jobs::list::list))
         .routes(routes!(jobs::batch::enqueue_batch))
-        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::look::show))
         .routes(routes!(jobs::cancel))
+        .routes(routes!(events::of_job))
+        .routes(routes!(batches::show))
+        .routes(routes!(events::of_batch))
+        .routes(routes!(queues::list))
         .routes(routes!(dead::list))
         .routes(routes!(dead::show))
         .routes(routes!(dead::replay))
@@ -139,6 +213,7 @@ pub fn router(state: Arc<ApiState>, hooks: Option<twilio::Hooks>) -> Router {
     routes
         .route("/openapi.json", get(move || openapi::answer(document.clone())))
         .merge(health::routes())
+        .merge(docs::routes())
         .merge(hooks.map(twilio::router::<Api>).unwrap_or_default())
         .fallback(|| async { ApiError::new(Code::NotFound, "Nothing answers at this address; /openapi.json lists what does.") })
         .method_not_allowed_fallback(|| async {

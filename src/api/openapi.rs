@@ -1,5 +1,7 @@
 //! The OpenAPI document: generated from the handlers, served as it is.
 
+mod finish;
+
 use std::collections::BTreeMap;
 
 use axum::{
@@ -12,7 +14,7 @@ use utoipa::{
     openapi::{
         ComponentsBuilder, ContentBuilder, InfoBuilder, Ref, RefOr, ResponseBuilder,
         response::Response as Documented,
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 
@@ -30,11 +32,10 @@ impl IntoResponses for Refusals {
             ("404", "Not there, or another team's"),
             ("408", "The body arrived too slowly"),
             ("409", "Ended or settled already, in use, or not approved yet"),
-            ("410", "Its records were dropped; `gone` says what is left of them"),
             ("413", "Too large"),
             ("415", "Not JSON"),
             ("422", "A field is wrong; `errors` names it"),
-            ("429", "Over a limit; see Retry-After"),
+            ("429", "More requests than the key's rate allows, or over a limit; see Retry-After"),
             ("500", "Our failure; quote the error id"),
             ("503", "Busy; see Retry-After"),
         ];
@@ -51,6 +52,8 @@ impl IntoResponses for Refusals {
 #[derive(OpenApi)]
 #[openapi(tags(
     (name = "jobs", description = "Put jobs in, look at them, cancel them"),
+    (name = "batches", description = "Jobs that belong together"),
+    (name = "queues", description = "What the team has in each queue"),
     (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
     (name = "audit", description = "What somebody with power did for the team or to it"),
     (name = "schedules", description = "Jobs that come back by the clock: set them, hold them, run them now, take them away"),
@@ -67,13 +70,14 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
         .version("1")
         .description(Some(
             "Durable jobs for multi-tenant outreach. The team comes from the API key. Every refusal is \
-             application/problem+json (RFC 9457) with a code for programs and an error id for people.",
+             application/problem+json (RFC 9457) with a code for programs and an error id for people. Reads that are polled have \
+             an ETag. docs/API.md has the bounds.",
         ))
         .build();
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("lsk_live_<id>_<secret>_<checksum>")
-        .description(Some("An API key of the team (`longshore keys create`)."))
+        .description(Some("An API key of the team (`longshore keys create`). An operation names the scope that the key needs."))
         .build();
     document.components = Some(
         ComponentsBuilder::new()
@@ -82,14 +86,14 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
             .security_scheme("key", SecurityScheme::Http(bearer))
             .build(),
     );
-    document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
     document
 }
 
 /// The document as text.
 pub(super) fn render(document: utoipa::openapi::OpenApi) -> Bytes {
     // Through a value, so that its fields have one order; it is built at start, once.
-    let value = serde_json::to_value(document).unwrap_or_default();
+    let mut value = serde_json::to_value(document).unwrap_or_default();
+    finish::finish(&mut value);
     format!("{value:#}").into()
 }
 

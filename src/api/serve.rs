@@ -16,20 +16,32 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
+use super::{conventions::Crowded, steady::Steady};
+
 /// How patient the door is, and how wide.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// A request whose headers take longer is given up; also how long an idle connection is kept.
     pub headers_within: Duration,
-    /// Connections at once; the next waits in the system's own queue.
+    /// Connections at once, as most are.
     pub connections: usize,
+    /// Beyond those, so many on which only what is never shed is answered; the next waits in the system's own queue.
+    pub reserve: usize,
+    /// An answer of which the caller takes nothing for so long is given up, and the connection with it.
+    pub reads_within: Duration,
     /// After the stop, answers under way may take this long.
     pub grace: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { headers_within: Duration::from_secs(10), connections: 2048, grace: Duration::from_secs(25) }
+        Self {
+            headers_within: Duration::from_secs(10),
+            connections: 2048,
+            reserve: 64,
+            reads_within: Duration::from_secs(20),
+            grace: Duration::from_secs(25),
+        }
     }
 }
 
@@ -40,7 +52,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
 
 /// [`serve`], within bounds of the caller's choice.
 pub async fn serve_within(bounds: Bounds, listener: TcpListener, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(bounds.connections));
+    let room = Arc::new(Semaphore::new(bounds.connections + bounds.reserve));
     let connections = TaskTracker::new();
     loop {
         let place = tokio::select! {
@@ -54,8 +66,9 @@ pub async fn serve_within(bounds: Bounds, listener: TcpListener, router: Router,
         match accepted {
             Ok((stream, _)) => {
                 let (router, stop) = (router.clone(), stop.clone());
+                let crowded = room.available_permits() < bounds.reserve;
                 connections.spawn(async move {
-                    talk(stream, router, bounds, stop).await;
+                    talk(stream, router, bounds, crowded, stop).await;
                     drop(place);
                 });
             }
@@ -74,10 +87,16 @@ pub async fn serve_within(bounds: Bounds, listener: TcpListener, router: Router,
     Ok(())
 }
 
-async fn talk(stream: TcpStream, router: Router, bounds: Bounds, stop: CancellationToken) {
+async fn talk(stream: TcpStream, router: Router, bounds: Bounds, crowded: bool, stop: CancellationToken) {
     // An answer is one small write; waiting for more to send with it would only delay it.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.map_request(|request: Request<Incoming>| request.map(Body::new)));
+    let service = TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+        if crowded {
+            request.extensions_mut().insert(Crowded);
+        }
+        request.map(Body::new)
+    }));
+    let stream = Steady::new(stream, bounds.reads_within);
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

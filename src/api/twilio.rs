@@ -42,6 +42,8 @@ const LARGEST_FORM: usize = 64 * 1024;
 pub struct Hooks {
     /// Connections as `longshore_api`.
     pub pool: PgPool,
+    /// Those for what people write back: an opt-out must not wait behind anything.
+    pub reserve: PgPool,
     /// The account's token, with which Twilio signs.
     pub auth_token: SecretString,
     /// The address under which Twilio reaches us, without a slash at the end: what it signed, whatever a proxy made of it.
@@ -107,7 +109,7 @@ async fn receive_text(
         hint: field(&params, "OptOutType"),
         raw: &raw,
     };
-    let mut tx = db::begin(&hooks.pool).await?;
+    let mut tx = db::begin(&hooks.reserve).await?;
     let mut teams = inbox::teams_of_sender(&mut tx, text.recipient, text.sender).await?;
     tx.commit().await?;
     if teams.is_empty() {
@@ -116,7 +118,7 @@ async fn receive_text(
         teams.push(TeamId::HOUSE);
     }
     for team in teams {
-        let mut tx = db::begin_as(&hooks.pool, team).await?;
+        let mut tx = db::begin_as(&hooks.reserve, team).await?;
         let meaning = inbox::receive(&mut tx, team, &text).await?;
         tx.commit().await?;
         info!(team.id = %team, meaning = meaning.as_str(), "a text came in");

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use longshore_workers::{
-    clock::{SystemClock, SystemRandom},
-    ids::TeamId,
-};
+use longshore_workers::clock::{SystemClock, SystemRandom};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::{
@@ -17,7 +14,7 @@ use tokio::{
 
 use super::{Bench, cpu, crew, kind, place::Database, worker};
 use crate::{
-    api::{self, ApiState, webhooks::Webhooks},
+    api::{self, ApiState, Tuning, rate::Quota},
     config::Config,
     shutdown::Shutdown,
     telemetry,
@@ -32,15 +29,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let pool = worker::pool(&config, config.database.pools.api, config.database.statement_timeout)?;
     let shutdown = Shutdown::on_signals()?;
     let stop = shutdown.stop().clone();
-    let state = ApiState::new(
-        pool,
-        registry,
-        Arc::new(SystemClock),
-        Arc::new(SystemRandom),
-        stop.clone(),
-        config.dead,
-        Webhooks::default(),
-    );
+    // Every request takes from its key's bucket, and none is held up by it: the bench is one key.
+    let quota = Quota { per_second: 1_000_000, burst: 1_000_000 };
+    let tuning = Tuning { quota, ..config.api.tuning(config.database.pools) };
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let state = ApiState::new(pool, registry, clock, random, stop.clone(), config.dead, tuning);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     worker::say(&json!({ "api": listener.local_addr()?.to_string() }))?;
     tokio::spawn(async move {
@@ -58,12 +51,13 @@ pub(super) struct Door {
     pid: u32,
     /// Where it listens.
     pub address: String,
-    /// A key of the team that it was started for.
+    /// A key of the database's team.
     pub key: String,
 }
 
 impl Door {
-    pub async fn open(bench: &Bench<'_>, db: &mut Database, team: TeamId) -> anyhow::Result<Self> {
+    pub async fn open(bench: &Bench<'_>, db: &mut Database) -> anyhow::Result<Self> {
+        let team = db.team();
         let key = keys::create(&mut db.admin, team, "bench", &[Scope::Enqueue], None, &SystemRandom).await?;
         let mut child = crew::process(bench, db, "api")?.arg("bench-api").spawn().context("starting the API process")?;
         let mut lines = BufReader::new(child.stdout.take().context("its output")?).lines();
@@ -80,6 +74,11 @@ impl Door {
 
     pub fn cpu(&self) -> Duration {
         cpu::of_process(self.pid)
+    }
+
+    /// What it holds in memory.
+    pub fn resident_kib(&self) -> u64 {
+        cpu::resident_kib(self.pid).unwrap_or_default()
     }
 
     pub async fn close(mut self) -> anyhow::Result<()> {

@@ -58,16 +58,16 @@ pub(super) async fn run(bench: &mut Bench<'_>, sizes: &Sizes) -> anyhow::Result<
     for busy in [false, true] {
         let worker = if busy { "a busy worker" } else { "no worker" };
         let who = format!("{} producers, {worker}", sizes.producers);
-        let plain = singles(bench, sizes, Way::Plain, busy).await?;
+        let plain = singles(bench, sizes.singles, sizes.producers, Way::Plain, busy).await?;
         bench.report(&Line::baseline("enqueue", format!("plain single inserts, {who}")).pace(&plain))?;
-        let ours = singles(bench, sizes, Way::Function, busy).await?;
+        let ours = singles(bench, sizes.singles, sizes.producers, Way::Function, busy).await?;
         bench.report(&compared(Line::ours("enqueue", format!("singles, {who}")), &ours, &plain))?;
         if !busy {
             plain_idle = plain;
         }
     }
     for connections in &sizes.connections {
-        let ours = through_the_api(bench, sizes.singles, *connections).await?;
+        let (ours, _) = through_the_api(bench, sizes.singles, *connections).await?;
         let line = Line::ours("enqueue", format!("singles over HTTP, {connections} connections, no worker"));
         bench.report(&compared(line, &ours, &plain_idle))?;
     }
@@ -103,14 +103,14 @@ async fn bulk(bench: &mut Bench<'_>, n: u64) -> anyhow::Result<()> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Function,
     Plain,
 }
 
 /// `n` jobs by many producers, each job a statement and a transaction. The server's time holds a busy worker's share too.
-async fn singles(bench: &mut Bench<'_>, sizes: &Sizes, way: Way, busy: bool) -> anyhow::Result<Pace> {
-    bench.say(&format!("enqueue: {} jobs one by one", sizes.singles));
+pub(super) async fn singles(bench: &mut Bench<'_>, n: u64, producers: usize, way: Way, busy: bool) -> anyhow::Result<Pace> {
+    bench.say(&format!("enqueue: {n} jobs one by one"));
     let mut db = bench.database(1).await?;
     db.settle().await?;
     let mut crew = None;
@@ -119,12 +119,12 @@ async fn singles(bench: &mut Bench<'_>, sizes: &Sizes, way: Way, busy: bool) -> 
         let working = crew.insert(Crew::start(bench, &db, 1, manner).await?);
         working.go().await?;
     }
-    let pace = one_by_one(&mut db, sizes.singles, sizes.producers, bench.payload, way).await?;
+    let pace = one_by_one(&mut db, n, producers, bench.payload, way).await?;
     if let Some(mut crew) = crew {
-        crew.handled(sizes.singles).await?;
+        crew.handled(n).await?;
         crew.stop().await?;
         crew.dismiss().await?;
-        db.nothing_lost(sizes.singles).await?;
+        db.nothing_lost(n).await?;
     }
     Ok(pace)
 }
@@ -171,17 +171,16 @@ fn take(left: &AtomicU64) -> bool {
     left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-/// The client's time is the API process's.
-async fn through_the_api(bench: &mut Bench<'_>, n: u64, connections: usize) -> anyhow::Result<Pace> {
+/// The client's time is the API process's; beside the pace, the KiB it held at the end.
+pub(super) async fn through_the_api(bench: &mut Bench<'_>, n: u64, connections: usize) -> anyhow::Result<(Pace, u64)> {
     bench.say(&format!("enqueue: {n} jobs over HTTP, {connections} connections"));
     let mut db = bench.database(1).await?;
     db.settle().await?;
-    let team = db.team();
-    let door = Door::open(bench, &mut db, team).await?;
+    let door = Door::open(bench, &mut db).await?;
     let body = json!({ "kind": "bench_noop", "payload": fill::payload(bench.payload)? }).to_string();
     let mut callers = Vec::new();
     for _ in 0..connections {
-        let mut caller = Caller::connect(&door.address, &door.key, &body).await?;
+        let mut caller = Caller::connect(&door.address, &door.key, "/v1/jobs", &body).await?;
         // The first request asks the database for the key, and opens a connection to it.
         caller.post().await?;
         callers.push(caller);
@@ -202,10 +201,11 @@ async fn through_the_api(bench: &mut Bench<'_>, n: u64, connections: usize) -> a
         ended??;
     }
     let pace = meter.read_with_client(&db, n, door.cpu());
+    let resident = door.resident_kib();
     door.close().await?;
     let accepted: i64 = sqlx::query_scalar("select accepted from queue.census()").fetch_one(&mut db.admin).await?;
     let expected = i64::try_from(n)? + i64::try_from(connections)?;
     anyhow::ensure!(accepted == expected, "the API accepted {expected} jobs, and {accepted} are in {QUEUE}");
     db.nothing_lost(0).await?;
-    Ok(pace)
+    Ok((pace, resident))
 }

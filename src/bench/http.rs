@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// One connection that posts the same job again and again.
+/// One connection that posts the same again and again.
 pub struct Caller {
     stream: TcpStream,
     request: Vec<u8>,
@@ -14,11 +14,11 @@ pub struct Caller {
 }
 
 impl Caller {
-    pub async fn connect(address: &str, key: &str, body: &str) -> anyhow::Result<Self> {
+    pub async fn connect(address: &str, key: &str, path: &str, body: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let request = format!(
-            "POST /v1/jobs HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {key}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -39,7 +39,8 @@ impl Caller {
             if self.answer.len() < head + 4 + length.context("an answer without its length")? {
                 continue;
             }
-            if !text.starts_with("http/1.1 202") {
+            // A job is accepted with 202, and a batch is answered with 200.
+            if !text.starts_with("http/1.1 202") && !text.starts_with("http/1.1 200") {
                 bail!("the API answered {}", String::from_utf8_lossy(&self.answer));
             }
             return Ok(());

@@ -22,6 +22,7 @@ pub mod cycle;
 pub mod drain;
 pub mod enqueue;
 pub mod fair;
+pub mod front;
 pub mod keys;
 pub mod limits;
 pub mod memory;
@@ -52,6 +53,7 @@ const SLOTS: u32 = 1000;
 pub enum Measurement {
     Drain(drain::Sizes),
     Enqueue(enqueue::Sizes),
+    Api(front::Sizes),
     Cycle(cycle::Sizes),
     Singles(singles::Sizes),
     Pickup(pickup::Sizes),
@@ -69,6 +71,7 @@ impl Measurement {
         vec![
             Self::Drain(drain::Sizes::scaled(scale)),
             Self::Enqueue(enqueue::Sizes::scaled(scale)),
+            Self::Api(front::Sizes::scaled(scale)),
             Self::Cycle(cycle::Sizes::scaled(scale)),
             Self::Singles(singles::Sizes::scaled(scale)),
             Self::Pickup(pickup::Sizes::scaled(scale)),
@@ -122,6 +125,7 @@ impl<'a> Bench<'a> {
         let measured = match measurement {
             Measurement::Drain(sizes) => Box::pin(drain::run(self, sizes)).await,
             Measurement::Enqueue(sizes) => Box::pin(enqueue::run(self, sizes)).await,
+            Measurement::Api(sizes) => Box::pin(front::run(self, sizes)).await,
             Measurement::Cycle(sizes) => Box::pin(cycle::run(self, sizes)).await,
             Measurement::Singles(sizes) => Box::pin(singles::run(self, sizes)).await,
             Measurement::Pickup(sizes) => Box::pin(pickup::run(self, sizes)).await,

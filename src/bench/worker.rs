@@ -61,7 +61,7 @@ pub struct Manner {
 pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
     // Logs and metrics as a worker role has them: they are part of what a job costs.
     telemetry::init_logs(config.log.format, &config.log.level)?;
-    telemetry::init_metrics()?;
+    let metrics = telemetry::init_metrics()?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     if !manner.sleep.is_zero() {
         let _ = TOLD.sleep.set(manner.sleep);
@@ -115,6 +115,8 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
     if words.recv().await.as_deref() != Some("go") {
         return Ok(());
     }
+    // As a worker role does: nobody scrapes this process, and what is recorded would pile up.
+    tokio::spawn(metrics.keep_up(stop.clone()));
     tokio::spawn(promoter::run(engine.clone(), Duration::from_millis(500), random.clone(), stop.clone()));
     tokio::spawn(reaper::run(engine, config.worker.lease / 3, random, stop.clone()));
     let over = CancellationToken::new();

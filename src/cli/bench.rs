@@ -50,6 +50,24 @@ enum What {
         #[arg(long, default_value_t = 200, value_parser = chunk)]
         chunk: u32,
     },
+    /// The HTTP API: how long a caller waits at a rate, what goes through, batches, and memory
+    Api {
+        /// Requests a second, whatever becomes of those before
+        #[arg(long, default_value_t = 200, value_parser = value_parser!(u64).range(1..=100_000))]
+        rate: u64,
+        /// For so many seconds
+        #[arg(long, default_value_t = 30, value_parser = value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+        /// Connections
+        #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=500))]
+        connections: u32,
+        /// Jobs one by one, as fast as they go
+        #[arg(long, default_value_t = 50_000, value_parser = value_parser!(u64).range(1..))]
+        singles: u64,
+        /// Batches of a thousand
+        #[arg(long, default_value_t = 50, value_parser = value_parser!(u64).range(1..))]
+        batches: u64,
+    },
     /// Jobs put in: in bulk, one by one, over HTTP
     Enqueue {
         /// How many in bulk
@@ -206,6 +224,13 @@ impl What {
                 singles: *singles,
                 producers: *producers as usize,
                 connections: connections.iter().map(|one| *one as usize).collect(),
+            }),
+            Self::Api { rate, seconds, connections, singles, batches } => Measurement::Api(bench::front::Sizes {
+                rate: *rate,
+                seconds: *seconds,
+                connections: *connections as usize,
+                singles: *singles,
+                batches: *batches,
             }),
             Self::Cycle { jobs } => Measurement::Cycle(bench::cycle::Sizes { jobs: *jobs }),
             Self::Singles { jobs, producers } => {

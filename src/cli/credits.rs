@@ -35,9 +35,6 @@ pub struct Grant {
     /// How many
     #[arg(value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
     amount: i64,
-    /// Why, for the ledger
-    #[arg(long)]
-    reason: String,
 }
 
 /// Runs `longshore credits …`.
@@ -60,10 +57,13 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
 }
 
 async fn grant(wanted: &Grant, env: &Env) -> Result<Exit, Problem> {
+    if env.reason.is_empty() {
+        return Err(Problem::usage("credits are granted for a reason").remedy("say it, for the ledger: --reason 'invoice 7'"));
+    }
     let mut db = env.database().await?;
     let team = db.team(&wanted.team).await?;
     let mut tx = db.begin_as(team.team_id).await?;
-    credits::grant(&mut tx, team.team_id, wanted.amount, &format!("{} ({})", wanted.reason, env.actor)).await?;
+    credits::grant(&mut tx, team.team_id, wanted.amount, &format!("{} ({})", env.reason, env.actor)).await?;
     let balance = credits::balance(&mut tx, team.team_id).await?;
     tx.commit().await?;
     let words = format!("{}: {} credits granted, {} available", team.name, wanted.amount, balance.available);

@@ -214,9 +214,11 @@ async fn look(
     let before = SystemClock.now();
     let server = facts::server(conn).await?;
     let after = SystemClock.now();
-    report.ok("database", format!("{place}, Postgres {}, reached in {} ms", server.version, connected_in.as_millis()));
+    // Behind the number some builds name their packager.
+    let version = server.version.split(' ').next().unwrap_or_default();
+    report.ok("database", format!("{place}, Postgres {version}, reached in {} ms", connected_in.as_millis()));
     if server.version_number < OLDEST_POSTGRES {
-        report.fault("database", format!("Postgres {} is too old", server.version), "use Postgres 15 or newer");
+        report.fault("database", format!("Postgres {version} is too old"), "use Postgres 15 or newer");
     }
     if !server.fsync {
         report.fault(
@@ -231,7 +233,7 @@ async fn look(
         Standing::Fits { newer } => report.ok("migrations", format!("{newer} newer than this build, which bears them")),
         // Older tables would only be found wanting by rules that came later.
         Standing::Behind { missing } => {
-            report.fault("migrations", format!("{missing} are missing"), "longshore migrate");
+            report.fault("migrations", format!("{missing} missing"), "longshore migrate");
             return Ok(());
         }
         Standing::Differs { version } => {

@@ -5,13 +5,16 @@ use std::{ops::RangeInclusive, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Config;
+use crate::api::cors;
 
 impl Config {
     /// Names each setting that can't work to `problem`.
     pub(super) fn check(&self, problem: &mut impl FnMut(&str, String)) {
         let pools = &self.database.pools;
         let connections = 1..=1000;
-        for (name, count) in [("engine", pools.engine), ("handlers", pools.handlers), ("api", pools.api)] {
+        for (name, count) in
+            [("engine", pools.engine), ("handlers", pools.handlers), ("api", pools.api), ("reserve", pools.reserve)]
+        {
             within(&format!("database.pools.{name}"), count, &connections, problem);
         }
         let seconds = 1..=3600;
@@ -29,6 +32,19 @@ impl Config {
         within("worker.poll_milliseconds", self.worker.poll.as_millis(), &(10..=60_000), problem);
         within("scheduler.settled_days", self.scheduler.settled_days, &(1..=3650), problem);
         within("worker.slots", self.worker.slots, &(1..=10_000), problem);
+        for (key, count) in [
+            ("api.requests_per_second", self.api.requests_per_second),
+            ("api.requests_at_once", self.api.requests_at_once),
+            ("api.waiting", self.api.waiting),
+            ("api.waiting_per_key", self.api.waiting_per_key),
+        ] {
+            within(key, count, &(1..=1_000_000), problem);
+        }
+        for origin in &self.api.cors_origins {
+            if let Some(fault) = cors::fault(origin) {
+                problem("api.cors_origins", format!("{origin:?} {fault}"));
+            }
+        }
         let day = 86_400;
         within("clock.offset_seconds", self.clock.offset_seconds, &(-366 * day..=366 * day), problem);
         let bound = 0..=1_000_000_000;

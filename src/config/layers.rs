@@ -17,13 +17,16 @@ pub(super) struct Secret {
 }
 
 pub(super) const SECRETS: [Secret; 7] = [
+    // An address: its password may be none at all, where the server asks for a certificate or trusts the socket.
     Secret { key: "database.url", shortest: 1 },
     Secret { key: "database.direct_url", shortest: 1 },
     Secret { key: "admin.token", shortest: 32 },
+    // What the object store, Twilio and Apollo gave out: their length is not ours to choose.
     Secret { key: "objects.secret_access_key", shortest: 1 },
-    Secret { key: "secrets.keys", shortest: 1 },
     Secret { key: "vendors.twilio.auth_token", shortest: 1 },
     Secret { key: "vendors.apollo.api_key", shortest: 1 },
+    // Names and keys of exactly 256 bits: the keyring refuses any other length by itself.
+    Secret { key: "secrets.keys", shortest: 1 },
 ];
 
 /// Variables with our prefix that are no settings: the file to read, where Postgres' programs are, what is to fail.

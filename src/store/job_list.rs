@@ -53,7 +53,38 @@ pub struct Row {
 /// A page of jobs, newest first. Never counts, and reads as little as the state allows.
 pub async fn list(conn: &mut PgConnection, filter: &Filter<'_>, limit: i64) -> Result<Vec<Row>, sqlx::Error> {
     let ids = choose(conn, filter, limit).await?;
-    let rows = sqlx::query_file!("src/store/job_list/rows.sql", &ids).fetch_all(conn).await?;
+    rows_of(conn, filter, &ids).await
+}
+
+/// A page of one team's jobs as its own caller sees them, and the job behind which the next page begins. A page may have fewer
+/// than `limit` jobs, or none, and yet not be the last: one look has a bound.
+pub async fn page_of_team(
+    conn: &mut PgConnection,
+    team: TeamId,
+    filter: &Filter<'_>,
+    limit: i32,
+) -> Result<(Vec<Row>, Option<JobId>), sqlx::Error> {
+    let outcome: Option<i16> = match filter.state {
+        Some(JobState::Done) => Some(1),
+        Some(JobState::Cancelled) => Some(3),
+        _ => None,
+    };
+    let (ids, next) = if filter.state.is_none() || outcome.is_some() {
+        let after = filter.after.map(|job| job.0);
+        let Filter { kind, queue, .. } = *filter;
+        let newest = sqlx::query_file!("src/store/job_list/newest_of_team.sql", team.0, kind, queue, outcome, after, limit);
+        let newest = newest.fetch_one(&mut *conn).await?;
+        (newest.jobs, newest.reached)
+    } else {
+        let ids = choose(conn, &Filter { team: Some(team), ..*filter }, i64::from(limit)).await?;
+        let next = ids.last().copied().filter(|_| ids.len() as i64 == i64::from(limit));
+        (ids, next)
+    };
+    Ok((rows_of(conn, filter, &ids).await?, next.map(JobId)))
+}
+
+async fn rows_of(conn: &mut PgConnection, filter: &Filter<'_>, ids: &[i64]) -> Result<Vec<Row>, sqlx::Error> {
+    let rows = sqlx::query_file!("src/store/job_list/rows.sql", ids).fetch_all(conn).await?;
     let seen = rows.into_iter().map(|row| {
         let (state, reason) = match (row.outcome, row.waits_for, row.running) {
             (Some(1), ..) => (JobState::Done, None),

@@ -9,8 +9,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::watch::Mark;
+
 /// Where a job is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Accepted, and not running now: see the reason.
@@ -92,6 +94,32 @@ pub struct JobView {
     pub replayed_as: Option<JobId>,
     /// The first job of that lineage.
     pub root: Option<JobId>,
+}
+
+impl JobView {
+    /// How it looks, for those who wait for a change.
+    pub fn mark(&self) -> Mark {
+        Mark { place: place(self.state, self.reason.as_deref(), self.attempt), done: self.progress_done.unwrap_or(0) }
+    }
+}
+
+impl JobState {
+    /// It will not change any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Dead | Self::Cancelled)
+    }
+}
+
+/// What makes two looks at a job differ. What was done about a job after its end is no part of it, nor how often it failed
+/// before it became ready again.
+pub(super) fn place(state: JobState, reason: Option<&str>, attempt: i16) -> String {
+    match (state, reason) {
+        (JobState::Waiting, None | Some("ready")) => "waiting-ready".into(),
+        (JobState::Waiting, Some(why)) => format!("waiting-{why}-{attempt}"),
+        (JobState::Running, None) => format!("running-{attempt}"),
+        (JobState::Running, Some(why)) => format!("running-{why}-{attempt}"),
+        (ended, _) => ended.to_string(),
+    }
 }
 
 /// The job of that id, if this role may see it.

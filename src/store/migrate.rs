@@ -27,6 +27,7 @@ const FUNCTIONS: [&str; 17] = [
     include_str!("../../migrations/functions/22_finish.sql"),
     include_str!("../../migrations/functions/23_recover.sql"),
     include_str!("../../migrations/functions/24_cancel.sql"),
+    include_str!("../../migrations/functions/25_watch.sql"),
     include_str!("../../migrations/functions/30_operate.sql"),
     include_str!("../../migrations/functions/31_dead_plans.sql"),
     include_str!("../../migrations/functions/32_schedules.sql"),

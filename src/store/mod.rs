@@ -1,5 +1,6 @@
 //! The SQL of the engine and of tenancy: one file a noun, one statement a file beside it.
 
+pub mod batches;
 pub mod buckets;
 pub mod dead;
 #[cfg(feature = "dev")]
@@ -22,3 +23,4 @@ pub mod stack;
 pub mod ticks;
 pub mod upkeep;
 pub mod wall;
+pub mod watch;

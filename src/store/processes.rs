@@ -62,3 +62,8 @@ pub async fn leave(conn: &mut PgConnection, boot: Uuid) -> Result<(), sqlx::Erro
     sqlx::query_file!("src/store/processes/leave.sql", boot).fetch_one(conn).await?;
     Ok(())
 }
+
+/// How many API processes are alive.
+pub async fn count_doors(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/processes/count_doors.sql").fetch_one(conn).await
+}

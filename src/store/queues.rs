@@ -41,6 +41,39 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Queue>, sqlx::Error> {
     sqlx::query_file_as!(Queue, "src/store/queues/list.sql").fetch_all(conn).await
 }
 
+/// What one team has in a queue.
+#[derive(Debug, Clone, Serialize)]
+pub struct Share {
+    /// The queue.
+    pub name: String,
+    /// Jobs that may run now.
+    pub ready: i64,
+    /// Jobs whose key's limit is reached.
+    pub blocked: i64,
+    /// Jobs whose time has not come.
+    pub scheduled: i64,
+    /// Jobs that wait for somebody or something.
+    pub parked: i64,
+    /// Jobs that run.
+    pub running: i64,
+    /// Open dead letters.
+    pub dead: i64,
+    /// Since when the oldest ready job waits.
+    pub oldest_ready_at: Option<DateTime<Utc>>,
+}
+
+/// Queues by name, behind `after`, with what a team has in them, and when that was measured.
+pub async fn of_team(
+    conn: &mut PgConnection,
+    team: TeamId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<(Vec<Share>, Option<DateTime<Utc>>), sqlx::Error> {
+    let shares = sqlx::query_file_as!(Share, "src/store/queues/of_team.sql", team.0, after, limit).fetch_all(&mut *conn).await?;
+    let measured_at = sqlx::query_file_scalar!("src/store/queues/measured_at.sql").fetch_one(conn).await?;
+    Ok((shares, measured_at))
+}
+
 /// A pause of a team or a kind, in one queue or in all.
 #[derive(Debug, Clone, Serialize)]
 pub struct Pause {

@@ -326,10 +326,7 @@ class Requests {
   // the API said that it did not begin (429).
   protected async call(operation: Operation, options: CallOptions = {}): Promise<any> {
     const { attempts, patienceMs, sleep } = this.#options;
-    const headers = new Headers(options.headers);
-    for (const [name, value] of Object.entries(operation.headers ?? {})) {
-      if (value !== undefined && value !== null) headers.set(name, String(value));
-    }
+    const headers = headersOf(operation, options);
     const keyed = hasKeys(operation.body);
     if (operation.keyed && !keyed && !headers.has("idempotency-key")) headers.set("idempotency-key", globalThis.crypto.randomUUID());
     const repeatable = operation.method !== "POST" || keyed || headers.has("idempotency-key");
@@ -397,20 +394,37 @@ class Requests {
     return options.idempotency_key ? accepted : { ...accepted, deduplicated: false };
   }
 
+  /**
+   * Waits until a job has ended, done, dead or cancelled, and gives it as it is then; after `withinMs` (a minute when left out) as
+   * it is, ended or not. The API is asked to wait with us: no polling.
+   */
+  async waitFor(id: string, options: CallOptions & { withinMs?: number } = {}): Promise<JobBody> {
+    const until = Date.now() + (options.withinMs ?? 60_000);
+    const path = `/v1/jobs/${encodeURIComponent(id)}`;
+    for (;;) {
+      const seconds = Math.min(20, Math.ceil((until - Date.now()) / 1_000));
+      const query = seconds > 0 ? { wait: `${seconds}s` } : {};
+      const job = (await this.call({ method: "GET", path, query }, options)) as JobBody;
+      if (["done", "dead", "cancelled"].includes(job.state) || Date.now() >= until) return job;
+    }
+  }
+
   // Server-sent events, taken up again behind the last one when the connection is lost.
   protected async *stream(operation: Operation, options: CallOptions = {}): AsyncGenerator<ServerEvent, void, undefined> {
-    const headers = new Headers(options.headers);
+    const headers = headersOf(operation, options);
     headers.set("accept", "text/event-stream, application/problem+json");
     let pause = 1_000;
     for (let silent = 0; ; ) {
       options.signal?.throwIfAborted();
       try {
         const response = await this.send(operation, headers, options.signal);
+        // The end had been heard: nothing follows.
+        if (response.status === 204) return;
         for await (const event of events(response)) {
           silent = 0;
           if (event.retry !== undefined) pause = event.retry;
           if (event.id !== undefined) headers.set("last-event-id", event.id);
-          if (event.data !== undefined) yield { event: event.event ?? "message", id: event.id, data: JSON.parse(event.data) };
+          if (event.data !== undefined) yield { event: event.event ?? "message", id: event.id, data: event.data === "" ? undefined : JSON.parse(event.data) };
           if (event.event === "end") return;
         }
       } catch (error) {
@@ -422,6 +436,14 @@ class Requests {
       await this.#options.sleep(pause);
     }
   }
+}
+
+function headersOf(operation: Operation, options: CallOptions): Headers {
+  const headers = new Headers(options.headers);
+  for (const [name, value] of Object.entries(operation.headers ?? {})) {
+    if (value !== undefined && value !== null) headers.set(name, String(value));
+  }
+  return headers;
 }
 
 // Whether every job in a body bears a key of its own.

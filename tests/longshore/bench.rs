@@ -82,6 +82,22 @@ fn enqueue_in_bulk_one_by_one_and_over_http() {
 }
 
 #[test]
+fn the_front_door() {
+    let (_, lines) = measured("api --rate 50 --seconds 1 --connections 4 --singles 200 --batches 3");
+    let of = |case: &str| {
+        lines
+            .iter()
+            .find(|line| line["case"].as_str().is_some_and(|known| known.contains(case)))
+            .unwrap_or_else(|| panic!("{case}: {lines:#?}"))
+    };
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+    assert!(of("plain single inserts")["jobs_per_s"].is_f64());
+    assert!(of("singles, 4 connections")["percent_of_baseline"].is_f64() && of("singles, 4")["resident_kib"].is_u64());
+    assert!(of("open loop")["p99_ms"].is_f64() && of("open loop")["n"] == 50);
+    assert!(of("batches of 1,000")["p50_ms"].is_f64() && of("batches of 1,000")["percent_of_baseline"].is_f64());
+}
+
+#[test]
 fn cycle() {
     is_throughput(&measured("cycle --jobs 1500").1, 1, 1, 1500);
 }

@@ -158,6 +158,25 @@ impl PersonProvider for Held {
 }
 
 #[tokio::test]
+async fn where_credit_cannot_be_looked_up_nothing_is_bought() {
+    let desk = Desk::with(100).await;
+    desk.enqueue("ada@example.com").await;
+    let order = async |order: String| sqlx::raw_sql(sqlx::AssertSqlSafe(order)).execute(&desk.db.admin).await.expect("an order");
+    let hold =
+        "select oid::regprocedure::text from pg_proc where proname = 'credit_hold' and pronamespace = 'longshore'::regnamespace";
+    let hold: String = sqlx::query_scalar(hold).fetch_one(&desk.db.admin).await.expect("the function");
+    order(format!("revoke execute on function {hold} from longshore_worker")).await;
+    let verdict = desk.run().await;
+    assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
+    assert_eq!((desk.vendor.total(), desk.calls().await.len()), (0, 0), "something was bought");
+    order(format!("grant execute on function {hold} to longshore_worker")).await;
+    order("update queue.scheduled set run_at = now()".into()).await;
+    desk.run().await;
+    assert_eq!(desk.calls().await, ["found captured"]);
+    desk.assert_sound().await;
+}
+
+#[tokio::test]
 async fn what_the_vendor_charges_is_captured_and_the_rest_goes_back() {
     let desk = Desk::with(100).await;
     for (email, spent) in [("a@plain.example", 1), ("b@mobile.example", 10), ("c@nobody.example", 10)] {

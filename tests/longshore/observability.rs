@@ -76,6 +76,8 @@ pub fn record_everything() {
     telemetry::pool("tests", 1, 4);
     telemetry::http_request("/v1/jobs/{id}", 200, moment);
     telemetry::http_request("/v1/jobs/{id}", 503, moment);
+    telemetry::waiting(3);
+    telemetry::rate_fell_open();
     telemetry::tick(true);
     telemetry::tick(false);
     telemetry::queue_depth("tests", "ready", 4, moment);

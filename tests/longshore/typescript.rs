@@ -85,9 +85,12 @@ async fn over_http_what_was_lost_is_sent_again_and_leaves_one_job() {
     let (key, _) = door::key(&db, team, &[Scope::Enqueue, Scope::Read, Scope::Cancel, Scope::Dead], None).await;
     let folder = tempfile::tempdir().expect("a folder");
     let api = role::start("api", "api", db.url("api"), &[], folder.path()).await;
+    let worker = role::start("worker", "worker", db.url("worker"), &[], folder.path()).await;
+    let scheduler = role::start("scheduler", "scheduler", db.url("scheduler"), &[], folder.path()).await;
     let url = format!("http://{}", api.ready.api.as_deref().expect("an address"));
     passes(&node, "http", &[("LONGSHORE_URL", &url), ("LONGSHORE_KEY", &key)]).await;
-    assert_eq!(jobs(&db, team).await, 4, "one of each call that was accepted");
+    drop((worker, scheduler));
+    assert_eq!(jobs(&db, team).await, 6, "one of each call that was accepted");
 }
 
 async fn jobs(db: &TestDb, team: TeamId) -> i64 {

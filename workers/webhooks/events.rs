@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use crate::{enrichment::enrich_person::EnrichPerson, job::Job as _};
+
 /// One kind of event.
 pub struct Event {
     /// Its name.
@@ -99,7 +101,7 @@ pub struct JobDone {
     pub parent: Option<String>,
     /// The batch it belonged to.
     #[serde(deserialize_with = "Option::deserialize")]
-    pub batch_id: Option<i64>,
+    pub batch_id: Option<String>,
 }
 
 /// A job that is dead.
@@ -126,7 +128,7 @@ pub struct JobDead {
     pub parent: Option<String>,
     /// The batch it belonged to.
     #[serde(deserialize_with = "Option::deserialize")]
-    pub batch_id: Option<i64>,
+    pub batch_id: Option<String>,
     /// What it died of: the beginning, without what looks like a phone number or an e-mail.
     pub error: String,
 }
@@ -155,7 +157,7 @@ pub struct JobCancelled {
     pub parent: Option<String>,
     /// The batch it belonged to.
     #[serde(deserialize_with = "Option::deserialize")]
-    pub batch_id: Option<i64>,
+    pub batch_id: Option<String>,
     /// By whom, or by what it was replaced, where that is known.
     #[serde(deserialize_with = "Option::deserialize")]
     pub reason: Option<String>,
@@ -165,8 +167,8 @@ pub struct JobCancelled {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BatchEnded {
-    /// The batch.
-    pub batch_id: i64,
+    /// The batch; `GET /v1/batches/{id}` has the same counts.
+    pub id: String,
     /// Jobs that belonged to it.
     pub jobs: i64,
     /// Of those, done.
@@ -256,7 +258,7 @@ fn message(state: &str, reason: Option<&str>, error_code: Option<i32>, segments:
 
 fn job_sample(more: Value) -> Value {
     let mut sample = json!({
-        "id": "job_42", "kind": "enrich_person", "queue": "enrichment", "attempt": 1,
+        "id": "job_42", "kind": EnrichPerson::KIND, "queue": EnrichPerson::QUEUE, "attempt": 1,
         "created_at": "2026-11-17T18:00:00.000000Z", "ended_at": "2026-11-17T18:00:02.418000Z",
         "correlation_id": "req_7d1c", "parent": null, "batch_id": null,
     });
@@ -290,7 +292,7 @@ impl Data for JobCancelled {
 impl Data for BatchEnded {
     fn sample() -> Value {
         json!({
-            "batch_id": 7, "jobs": 1000, "done": 990, "dead": 8, "cancelled": 2,
+            "id": "batch_7", "jobs": 1000, "done": 990, "dead": 8, "cancelled": 2,
             "created_at": "2026-11-17T18:00:00.000000Z", "ended_at": "2026-11-17T18:04:10.100000Z",
             "correlation_id": null, "then_job": "job_1043",
         })

@@ -30,6 +30,24 @@ test("a job goes in and is found again", async () => {
   assert.equal((await api.getJob({ id: accepted.id })).state, "cancelled");
 });
 
+test("whoever waits for a job hears of its end, and a follower of each state up to it", async () => {
+  const { api } = client();
+  const { id } = await api.enqueue("refresh_tags", {}, { run_at: new Date(Date.now() + 3_600_000).toISOString() });
+  assert.equal((await api.waitFor(id, { withinMs: 10 })).state, "waiting");
+  const waiting = api.waitFor(id);
+  const states: string[] = [];
+  for await (const { event, data } of api.followJob({ id })) {
+    if (event !== "state") continue;
+    states.push((data as { state: string }).state);
+    if (states.length === 1) await api.cancelJob({ id });
+  }
+  assert.deepEqual(states, ["waiting", "cancelled"]);
+  assert.equal((await waiting).state, "cancelled");
+
+  const now = await api.enqueue("refresh_tags", {});
+  assert.equal((await api.waitFor(now.id)).state, "done");
+});
+
 test("an answer that was lost is asked for again, and there is one job", async () => {
   const keys: (string | null)[] = [];
   const ids: string[] = [];

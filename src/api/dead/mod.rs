@@ -4,8 +4,8 @@ pub mod plans;
 
 use axum::{
     Json,
-    extract::{Query, Request, State, rejection::QueryRejection},
-    http::{HeaderValue, StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -20,9 +20,11 @@ use super::{
     auth::Caller,
     body,
     error::{ApiError, Code},
+    extract::{Asked, page_limit},
     jobs::{JobPath, check_payload},
     json,
     openapi::Refusals,
+    polled::polled,
 };
 use crate::{
     store::{
@@ -38,8 +40,10 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Only of this kind.
+    #[param(max_length = 63)]
     kind: Option<String>,
     /// Only with this text in the last error, in any case.
+    #[param(max_length = 500)]
     error: Option<String>,
     /// Only those that died then or later.
     since: Option<DateTime<Utc>>,
@@ -49,7 +53,7 @@ pub struct ListQuery {
     #[serde(default)]
     all: bool,
     /// Go on behind this one: the `next` of the page before.
-    #[param(value_type = Option<String>, example = "job_42")]
+    #[param(value_type = Option<String>, example = "job_42", pattern = r"^(job_)?[0-9]{1,19}$", max_length = 23)]
     after: Option<JobId>,
     /// How many at most: 1 to 1,000.
     #[serde(default = "fifty")]
@@ -135,44 +139,47 @@ pub struct Replayed {
 /// List dead letters.
 ///
 /// The newest first. Nothing is counted: there is no total.
-#[utoipa::path(get, path = "/v1/dead", operation_id = "listDead", tag = "dead", params(ListQuery),
+#[utoipa::path(get, path = "/v1/dead", operation_id = "listDead", tag = "dead", security(("key" = ["dead"])), params(ListQuery),
     responses((status = 200, description = "A page", body = DeadPage), Refusals))]
 pub async fn list(
     State(api): State<Api>,
     caller: Caller,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<DeadPage>, ApiError> {
+    Asked(wanted): Asked<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::Dead)?;
-    let Query(wanted) = query.map_err(|error| ApiError::new(Code::InvalidRequest, error.body_text()))?;
     let ListQuery { kind, error, since, until, all, after, limit } = wanted;
-    if !(1..=1000).contains(&limit) {
-        return Err(ApiError::new(Code::InvalidRequest, "A page has 1 to 1,000 letters."));
-    }
+    let limit = page_limit(limit)?;
     let filter = Filter { jobs: None, team: Some(caller.team()), kind, error, since, until };
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let rows = dead::list(&mut tx, &filter, all, after, limit).await?;
     tx.commit().await?;
     let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|row| row.job);
-    Ok(Json(DeadPage { letters: rows.into_iter().map(DeadRow::from).collect(), next }))
+    polled(&headers, &DeadPage { letters: rows.into_iter().map(DeadRow::from).collect(), next })
 }
 
 /// Look at a dead letter.
-#[utoipa::path(get, path = "/v1/dead/{id}", operation_id = "getDead", tag = "dead",
-    params(("id" = String, Path, description = "The job", example = "job_42")),
+#[utoipa::path(get, path = "/v1/dead/{id}", operation_id = "getDead", tag = "dead", security(("key" = ["dead"])),
+    params(("id" = String, Path, description = "The job", example = "job_42", pattern = r"^(job_)?[0-9]{1,19}$", max_length = 23)),
     responses((status = 200, description = "The dead letter, whole", body = DeadBody), Refusals))]
-pub async fn show(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Json<DeadBody>, ApiError> {
+pub async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    JobPath(job): JobPath,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::Dead)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let letter = dead::find(&mut tx, job).await?.ok_or_else(no_such_letter)?;
     tx.commit().await?;
-    Ok(Json(letter.into()))
+    polled(&headers, &DeadBody::from(letter))
 }
 
 /// Replay a dead letter.
 ///
 /// Once: a new job with the whole envelope, under the same rules (send key, consent and credit are looked at again).
-#[utoipa::path(post, path = "/v1/dead/{id}/replay", operation_id = "replayDead", tag = "dead",
-    params(("id" = String, Path, description = "The job", example = "job_42")), request_body = Option<ReplayRequest>,
+#[utoipa::path(post, path = "/v1/dead/{id}/replay", operation_id = "replayDead", tag = "dead", security(("key" = ["dead"])),
+    params(("id" = String, Path, description = "The job", example = "job_42", pattern = r"^(job_)?[0-9]{1,19}$", max_length = 23)), request_body = Option<ReplayRequest>,
     responses(
         (status = 202, description = "It runs again", body = Replayed, headers(("Location" = String, description = "Where to look at it"))),
         Refusals,
@@ -197,7 +204,10 @@ pub async fn replay(
             let letter = dead::find(&mut tx, job).await?.ok_or_else(no_such_letter)?;
             check_payload(&api.registry, letter.kind.clone(), payload)?;
         }
-        let newer = dead::replay(&mut tx, team, job, &by, wanted.payload.as_ref(), None).await?;
+        let newer = dead::replay(&mut tx, team, job, &by, wanted.payload.as_ref(), None).await.map_err(|error| {
+            let refusal = ApiError::from(error);
+            if refusal.code == Code::NotFound { no_such_letter() } else { refusal }
+        })?;
         tx.commit().await?;
         Ok::<_, ApiError>(newer)
     });
@@ -213,8 +223,8 @@ pub async fn replay(
 /// Give a dead letter up.
 ///
 /// It stays on record, and is not replayed any more.
-#[utoipa::path(post, path = "/v1/dead/{id}/discard", operation_id = "discardDead", tag = "dead",
-    params(("id" = String, Path, description = "The job", example = "job_42")),
+#[utoipa::path(post, path = "/v1/dead/{id}/discard", operation_id = "discardDead", tag = "dead", security(("key" = ["dead"])),
+    params(("id" = String, Path, description = "The job", example = "job_42", pattern = r"^(job_)?[0-9]{1,19}$", max_length = 23)),
     responses((status = 200, description = "It is given up", body = DeadBody), Refusals))]
 pub async fn discard(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Json<DeadBody>, ApiError> {
     caller.needs(Scope::Dead)?;

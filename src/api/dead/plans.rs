@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{FromRequestParts, Path, Request, State},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -25,6 +25,7 @@ use crate::{
         error::{ApiError, Code},
         json,
         openapi::Refusals,
+        polled::polled,
     },
     queue::plan::{self, Edit, Wanted},
     store::{
@@ -126,7 +127,7 @@ pub struct PlanStarted {
 /// Plan a replay.
 ///
 /// Nothing runs yet: the answer says what the plan holds, what would be refused and why, and what it may cost.
-#[utoipa::path(post, path = "/v1/dead/plans", operation_id = "makeDeadPlan", tag = "dead", request_body = PlanRequest,
+#[utoipa::path(post, path = "/v1/dead/plans", operation_id = "makeDeadPlan", tag = "dead", security(("key" = ["dead"])), request_body = PlanRequest,
     responses(
         (status = 201, description = "The plan", body = PlanBody, headers(("Location" = String, description = "Where to look at it"))),
         Refusals,
@@ -182,23 +183,28 @@ fn checked(wanted: PlanRequest, caller: &Caller) -> Result<Wanted, ApiError> {
 /// Look at a plan.
 ///
 /// What it holds, what became of its letters, and of the jobs that repeat them.
-#[utoipa::path(get, path = "/v1/dead/plans/{id}", operation_id = "getDeadPlan", tag = "dead",
-    params(("id" = String, Path, description = "The plan", example = "plan_7")),
+#[utoipa::path(get, path = "/v1/dead/plans/{id}", operation_id = "getDeadPlan", tag = "dead", security(("key" = ["dead"])),
+    params(("id" = String, Path, description = "The plan", example = "plan_7", pattern = r"^(plan_)?[0-9]{1,19}$", max_length = 24)),
     responses((status = 200, description = "The plan", body = PlanBody), Refusals))]
-pub async fn show(State(api): State<Api>, caller: Caller, PlanPath(plan): PlanPath) -> Result<Json<PlanBody>, ApiError> {
+pub async fn show(
+    State(api): State<Api>,
+    caller: Caller,
+    PlanPath(plan): PlanPath,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::Dead)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let view = plans::view(&mut tx, plan).await?.ok_or_else(no_such_plan)?;
     tx.commit().await?;
-    Ok(Json(view.into()))
+    polled(&headers, &PlanBody::from(view))
 }
 
 /// Run a plan.
 ///
 /// Workers replay its letters at its rate, each once. Asked again it goes on where it was, or answers with the job that is
 /// at it.
-#[utoipa::path(post, path = "/v1/dead/plans/{id}/run", operation_id = "runDeadPlan", tag = "dead",
-    params(("id" = String, Path, description = "The plan", example = "plan_7")),
+#[utoipa::path(post, path = "/v1/dead/plans/{id}/run", operation_id = "runDeadPlan", tag = "dead", security(("key" = ["dead"])),
+    params(("id" = String, Path, description = "The plan", example = "plan_7", pattern = r"^(plan_)?[0-9]{1,19}$", max_length = 24)),
     responses((status = 202, description = "Workers are at it", body = PlanStarted), Refusals))]
 pub async fn run(
     State(api): State<Api>,

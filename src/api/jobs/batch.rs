@@ -77,7 +77,7 @@ pub struct ItemBody {
 ///
 /// Each item is answered for itself: a duplicate or a bad item never fails its neighbours. All that are accepted are
 /// written down together.
-#[utoipa::path(post, path = "/v1/jobs/batch", operation_id = "enqueueJobs", tag = "jobs", request_body = BatchRequest,
+#[utoipa::path(post, path = "/v1/jobs/batch", operation_id = "enqueueJobs", tag = "jobs", security(("key" = ["enqueue"])), request_body = BatchRequest,
     responses((status = 200, description = "An answer for each item", body = BatchBody), Refusals))]
 pub async fn enqueue_batch(
     State(api): State<Api>,

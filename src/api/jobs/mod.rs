@@ -1,6 +1,8 @@
 //! Jobs over HTTP: put one in, look at it, cancel it.
 
 pub mod batch;
+pub mod list;
+pub mod look;
 
 use axum::{
     Json,
@@ -24,7 +26,7 @@ use super::{
     Api,
     auth::Caller,
     body,
-    conventions::RequestId,
+    conventions::{RequestId, is_personal},
     error::{ApiError, Code, pointer},
     json,
     openapi::Refusals,
@@ -32,10 +34,12 @@ use super::{
 use crate::{
     store::{
         doors::{self, NewJob, Taken},
-        job_view::{self, Attempt, Gone, JobState, JobView},
+        job_view::{self, JobState, JobView},
     },
     tenancy::keys::Scope,
 };
+
+pub use look::{LONGEST_WAIT, waits};
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -125,54 +129,6 @@ pub struct JobAccepted {
     pub deduplicated: bool,
 }
 
-/// A job, wherever it is.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct JobBody {
-    #[schema(value_type = String, example = "job_42")]
-    id: JobId,
-    kind: String,
-    queue: String,
-    state: JobState,
-    /// Why it is there. Waiting: `ready`, `delayed`, `retry`, `snoozed`, `unknown` (an effect is being looked up) or
-    /// `parked`. Running: `cancelling`. Dead: `discarded` once it was given up.
-    reason: Option<String>,
-    /// The reason in words.
-    detail: Option<String>,
-    /// The attempt it is in, or the last it made; 0 before the first.
-    attempt: i16,
-    max_attempts: i16,
-    priority: i16,
-    /// When it runs next, where that is decided.
-    run_at: Option<DateTime<Utc>>,
-    created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    finished_at: Option<DateTime<Utc>>,
-    /// Every attempt that did not succeed, oldest first.
-    attempts: Vec<Attempt>,
-    progress: Option<ProgressBody>,
-    /// What its handler gave back.
-    #[schema(value_type = Option<Object>)]
-    output: Option<Value>,
-    correlation_id: Option<String>,
-    /// The job whose handler enqueued it.
-    #[schema(value_type = Option<String>)]
-    parent: Option<JobId>,
-    /// The dead letter it repeats.
-    #[schema(value_type = Option<String>)]
-    replay_of: Option<JobId>,
-    /// The job that repeats this dead letter.
-    #[schema(value_type = Option<String>)]
-    replayed_as: Option<JobId>,
-}
-
-/// How far a job has come.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProgressBody {
-    done: i64,
-    /// Left out where the handler does not know.
-    total: Option<i64>,
-}
-
 /// What became of a wish to cancel.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobCancelled {
@@ -185,8 +141,9 @@ pub struct JobCancelled {
 /// Enqueue one job.
 ///
 /// 202 says that it is written down and survives any crash of ours. A duplicate by key answers 200 with the first job.
-#[utoipa::path(post, path = "/v1/jobs", operation_id = "enqueueJob", tag = "jobs", request_body = JobRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "As the field `idempotency_key`; quoted or bare.")),
+#[utoipa::path(post, path = "/v1/jobs", operation_id = "enqueueJob", tag = "jobs", security(("key" = ["enqueue"])), request_body = JobRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "As the field `idempotency_key`; quoted or bare.",
+        min_length = 1, max_length = 255, example = "order-4711")),
     responses(
         (status = 202, description = "Accepted", body = JobAccepted, headers(("Location" = String, description = "Where to look at it"))),
         (status = 200, description = "The key had named this job before", body = JobAccepted,
@@ -224,29 +181,11 @@ pub async fn enqueue(State(api): State<Api>, caller: Caller, id: RequestId, requ
     Ok(response)
 }
 
-/// Look at a job.
-///
-/// 410 where history was dropped: then `gone` in the problem says how many jobs of the team around it ended how, by day and
-/// kind.
-#[utoipa::path(get, path = "/v1/jobs/{id}", operation_id = "getJob", tag = "jobs",
-    params(("id" = String, Path, description = "The job", example = "job_42")),
-    responses((status = 200, description = "The job, wherever it is", body = JobBody), Refusals))]
-pub async fn show(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Json<JobBody>, ApiError> {
-    caller.needs(Scope::Read)?;
-    let mut tx = db::begin_as(&api.pool, caller.team()).await?;
-    let Some(view) = job_view::find(&mut tx, job).await? else {
-        return Err(job_view::gone(&mut tx, job).await?.map_or_else(no_such_job, gone));
-    };
-    let attempts = job_view::attempts(&mut tx, job).await?;
-    tx.commit().await?;
-    Ok(Json(JobBody::new(view, attempts)))
-}
-
 /// Cancel a job.
 ///
 /// A waiting job will not run. A running one is told within seconds, and ends as cancelled unless it is done first.
-#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs",
-    params(("id" = String, Path, description = "The job", example = "job_42")),
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", operation_id = "cancelJob", tag = "jobs", security(("key" = ["cancel"])),
+    params(("id" = String, Path, description = "The job", example = "job_42", pattern = r"^(job_)?[0-9]{1,19}$", max_length = 23)),
     responses(
         (status = 200, description = "It will not run", body = JobCancelled),
         (status = 202, description = "It runs, and is being told", body = JobCancelled),
@@ -254,7 +193,8 @@ pub async fn show(State(api): State<Api>, caller: Caller, JobPath(job): JobPath)
     ))]
 pub async fn cancel(State(api): State<Api>, caller: Caller, JobPath(job): JobPath) -> Result<Response, ApiError> {
     caller.needs(Scope::Cancel)?;
-    let (pool, team, by) = (api.pool.clone(), caller.team(), caller.name());
+    // Connections of its own, so that no flood of other requests is in its way.
+    let (pool, team, by) = (api.reserve.clone(), caller.team(), caller.name());
     // In a task of its own: a caller that goes away does not leave it half done.
     let asked = tokio::spawn(async move {
         let mut work = db::work(&pool).await?;
@@ -278,6 +218,10 @@ fn check(registry: &Registry, wanted: JobRequest, id: &RequestId) -> Result<NewJ
         && (correlation.is_empty() || correlation.chars().count() > 128 || correlation.chars().any(char::is_control))
     {
         let detail = "a correlation id has 1 to 128 characters and no control characters";
+        return Err(ApiError::field(Code::InvalidField, "/correlation_id", detail));
+    }
+    if wanted.correlation_id.as_deref().is_some_and(is_personal) {
+        let detail = "a correlation id stands in every log line: it must not be a phone number, an e-mail or a key";
         return Err(ApiError::field(Code::InvalidField, "/correlation_id", detail));
     }
     // The database says what lies within a year; this only keeps out what it can't even read.
@@ -368,19 +312,8 @@ async fn find(api: &Api, team: TeamId, job: JobId) -> Result<Option<JobView>, Ap
 }
 
 /// One answer for an absent job, another team's, and a text that is no job id.
-fn no_such_job() -> ApiError {
+pub(super) fn no_such_job() -> ApiError {
     ApiError::new(Code::NotFound, "The team has no such job.")
-}
-
-/// One answer for every id among those of the team whose history was dropped, whoever had that one.
-fn gone(left: Gone) -> ApiError {
-    let detail = if left.dead_letter {
-        "Its history was dropped. It ended dead, and its dead letter is kept under /v1/dead."
-    } else {
-        "Jobs of the team around this id have ended, and their history was dropped when its time was over. What is left are \
-         counts, not single jobs."
-    };
-    ApiError::gone(detail, left)
 }
 
 /// The job named in the path.
@@ -392,34 +325,6 @@ impl FromRequestParts<Api> for JobPath {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, api).await.map_err(|_| no_such_job())?;
         path.0.parse().map(Self).map_err(|_| no_such_job())
-    }
-}
-
-impl JobBody {
-    fn new(view: JobView, attempts: Vec<Attempt>) -> Self {
-        Self {
-            id: view.id,
-            kind: view.kind,
-            queue: view.queue,
-            state: view.state,
-            reason: view.reason,
-            detail: view.detail,
-            attempt: view.attempt,
-            max_attempts: view.max_attempts,
-            priority: view.priority,
-            run_at: view.run_at,
-            created_at: view.created_at,
-            started_at: view.started_at,
-            finished_at: view.finished_at,
-            // Which process ran it is the house's own business.
-            attempts: attempts.into_iter().map(|attempt| Attempt { process: None, ..attempt }).collect(),
-            progress: view.progress_done.map(|done| ProgressBody { done, total: view.progress_total }),
-            output: view.output,
-            correlation_id: view.correlation_id,
-            parent: view.parent,
-            replay_of: view.replay_of,
-            replayed_as: view.replayed_as,
-        }
     }
 }
 

@@ -4,8 +4,8 @@ mod bodies;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    extract::{FromRequestParts, Path, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use longshore_workers::db;
@@ -20,9 +20,11 @@ use super::{
     auth::Caller,
     body,
     error::{ApiError, Code},
+    extract::{Asked, page_limit},
     jobs::{JobAccepted, REPLAYED, check_payload, header_key},
     json,
     openapi::Refusals,
+    polled::polled,
 };
 use crate::{
     scheduler::cron::{CronError, next_tick},
@@ -42,6 +44,7 @@ const MOST: i64 = 1_000;
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// Go on behind this one: the `next` of the page before.
+    #[param(max_length = 100)]
     after: Option<String>,
     /// How many at most: 1 to 1,000.
     #[serde(default = "hundred")]
@@ -54,45 +57,42 @@ const fn hundred() -> i64 {
 }
 
 /// List schedules.
-#[utoipa::path(get, path = "/v1/schedules", operation_id = "listSchedules", tag = "schedules", params(ListQuery),
+#[utoipa::path(get, path = "/v1/schedules", operation_id = "listSchedules", tag = "schedules", security(("key" = ["schedules"])), params(ListQuery),
     responses((status = 200, description = "A page, by name", body = SchedulePage), Refusals))]
 pub async fn list(
     State(api): State<Api>,
     caller: Caller,
-    query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<SchedulePage>, ApiError> {
+    Asked(ListQuery { after, limit }): Asked<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     caller.needs(Scope::Schedules)?;
-    let Query(ListQuery { after, limit }) = query.map_err(|error| ApiError::new(Code::InvalidRequest, error.body_text()))?;
-    if !(1..=1000).contains(&limit) {
-        return Err(ApiError::new(Code::InvalidRequest, "A page has 1 to 1,000 schedules."));
-    }
-    if after.as_ref().is_some_and(|after| after.contains('\0')) {
-        return Err(ApiError::new(Code::InvalidRequest, "No schedule has a name like that."));
-    }
+    let limit = page_limit(limit)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let found = schedules::page(&mut tx, caller.team(), after.as_deref(), limit).await?;
     tx.commit().await?;
     let next = found.last().filter(|_| found.len() as i64 == limit).map(|one| one.name.clone());
-    Ok(Json(SchedulePage { schedules: found.into_iter().map(ScheduleBody::from).collect(), next }))
+    polled(&headers, &SchedulePage { schedules: found.into_iter().map(ScheduleBody::from).collect(), next })
 }
 
 /// Look at a schedule.
-#[utoipa::path(get, path = "/v1/schedules/{name}", operation_id = "getSchedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", example = "nightly")),
+#[utoipa::path(get, path = "/v1/schedules/{name}", operation_id = "getSchedule", tag = "schedules", security(("key" = ["schedules"])),
+    params(("name" = String, Path, description = "Its name", example = "nightly",
+        pattern = "^[a-z][a-z0-9_.-]{0,99}$", max_length = 100)),
     responses((status = 200, description = "The schedule", body = ScheduleBody), Refusals))]
-pub async fn show(State(api): State<Api>, caller: Caller, Named(name): Named) -> Result<Json<ScheduleBody>, ApiError> {
+pub async fn show(State(api): State<Api>, caller: Caller, Named(name): Named, headers: HeaderMap) -> Result<Response, ApiError> {
     caller.needs(Scope::Schedules)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let found = schedules::find(&mut tx, caller.team(), &name).await?.ok_or_else(no_such_schedule)?;
     tx.commit().await?;
-    Ok(Json(found.into()))
+    polled(&headers, &ScheduleBody::from(found))
 }
 
 /// Create or replace a schedule.
 ///
 /// Whoever says the same again changes nothing. A pause stays; a change of the pattern counts from now on.
-#[utoipa::path(put, path = "/v1/schedules/{name}", operation_id = "putSchedule", tag = "schedules", request_body = ScheduleRequest,
-    params(("name" = String, Path, description = "Its name: small letters, digits, and _ . - (100 at most)", example = "nightly")),
+#[utoipa::path(put, path = "/v1/schedules/{name}", operation_id = "putSchedule", tag = "schedules", security(("key" = ["schedules"])), request_body = ScheduleRequest,
+    params(("name" = String, Path, description = "Its name: small letters, digits, and _ . - (100 at most)", example = "nightly",
+        pattern = "^[a-z][a-z0-9_.-]{0,99}$", max_length = 100)),
     responses(
         (status = 201, description = "It is new", body = ScheduleBody, headers(("Location" = String, description = "Where to look at it"))),
         (status = 200, description = "It was there", body = ScheduleBody),
@@ -146,8 +146,9 @@ pub async fn put(State(api): State<Api>, caller: Caller, Wished(name): Wished, r
 /// Take a schedule away.
 ///
 /// Jobs that it has enqueued stay.
-#[utoipa::path(delete, path = "/v1/schedules/{name}", operation_id = "deleteSchedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", example = "nightly")),
+#[utoipa::path(delete, path = "/v1/schedules/{name}", operation_id = "deleteSchedule", tag = "schedules", security(("key" = ["schedules"])),
+    params(("name" = String, Path, description = "Its name", example = "nightly",
+        pattern = "^[a-z][a-z0-9_.-]{0,99}$", max_length = 100)),
     responses((status = 204, description = "It is gone"), Refusals))]
 pub async fn delete(State(api): State<Api>, caller: Caller, Named(name): Named) -> Result<StatusCode, ApiError> {
     caller.needs(Scope::Schedules)?;
@@ -166,8 +167,9 @@ pub async fn delete(State(api): State<Api>, caller: Caller, Named(name): Named) 
 }
 
 /// Stop a schedule.
-#[utoipa::path(post, path = "/v1/schedules/{name}/pause", operation_id = "pauseSchedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", example = "nightly")), request_body = Option<PauseRequest>,
+#[utoipa::path(post, path = "/v1/schedules/{name}/pause", operation_id = "pauseSchedule", tag = "schedules", security(("key" = ["schedules"])),
+    params(("name" = String, Path, description = "Its name", example = "nightly",
+        pattern = "^[a-z][a-z0-9_.-]{0,99}$", max_length = 100)), request_body = Option<PauseRequest>,
     responses((status = 200, description = "It does not fire", body = ScheduleBody), Refusals))]
 pub async fn pause(
     State(api): State<Api>,
@@ -199,8 +201,9 @@ pub async fn pause(
 /// Let a schedule go on.
 ///
 /// With its next tick from now; the ones in between are not made up for.
-#[utoipa::path(post, path = "/v1/schedules/{name}/resume", operation_id = "resumeSchedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", example = "nightly")),
+#[utoipa::path(post, path = "/v1/schedules/{name}/resume", operation_id = "resumeSchedule", tag = "schedules", security(("key" = ["schedules"])),
+    params(("name" = String, Path, description = "Its name", example = "nightly",
+        pattern = "^[a-z][a-z0-9_.-]{0,99}$", max_length = 100)),
     responses((status = 200, description = "It fires again", body = ScheduleBody), Refusals))]
 pub async fn resume(State(api): State<Api>, caller: Caller, Named(name): Named) -> Result<Json<ScheduleBody>, ApiError> {
     caller.needs(Scope::Schedules)?;
@@ -222,10 +225,12 @@ pub async fn resume(State(api): State<Api>, caller: Caller, Named(name): Named) 
 ///
 /// Enqueues its job, paused or not; its ticks come as they would have. With the header `Idempotency-Key`, the same key gives
 /// the same job for 30 days.
-#[utoipa::path(post, path = "/v1/schedules/{name}/run", operation_id = "runSchedule", tag = "schedules",
+#[utoipa::path(post, path = "/v1/schedules/{name}/run", operation_id = "runSchedule", tag = "schedules", security(("key" = ["schedules"])),
     params(
-        ("name" = String, Path, description = "Its name", example = "nightly"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Names this wish; at most 140 bytes, quoted or bare."),
+        ("name" = String, Path, description = "Its name", example = "nightly",
+        pattern = "^[a-z][a-z0-9_.-]{0,99}$", max_length = 100),
+        ("Idempotency-Key" = Option<String>, Header, description = "Names this wish; at most 140 bytes, quoted or bare.",
+            min_length = 1, max_length = 140, example = "after-the-outage"),
     ),
     responses(
         (status = 202, description = "Accepted", body = JobAccepted, headers(("Location" = String, description = "Where to look at it"))),

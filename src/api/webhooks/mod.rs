@@ -4,7 +4,7 @@ mod bodies;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Query, Request, State, rejection::QueryRejection},
+    extract::{FromRequestParts, Path, Request, State},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -32,6 +32,7 @@ use super::{
     auth::Caller,
     body,
     error::{ApiError, Code},
+    extract::{Asked, page_limit},
     json,
     openapi::Refusals,
 };
@@ -47,7 +48,7 @@ pub struct Webhooks {
 }
 
 /// List webhook endpoints.
-#[utoipa::path(get, path = "/v1/webhook-endpoints", operation_id = "listWebhookEndpoints", tag = "webhooks",
+#[utoipa::path(get, path = "/v1/webhook-endpoints", operation_id = "listWebhookEndpoints", tag = "webhooks", security(("key" = ["admin"])),
     responses((status = 200, description = "All of them, the oldest first", body = EndpointList), Refusals))]
 pub async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<EndpointList>, ApiError> {
     caller.needs(Scope::Admin)?;
@@ -60,7 +61,7 @@ pub async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Endpoin
 /// Create a webhook endpoint.
 ///
 /// The answer holds its secret: the only time that it is seen.
-#[utoipa::path(post, path = "/v1/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "webhooks",
+#[utoipa::path(post, path = "/v1/webhook-endpoints", operation_id = "createWebhookEndpoint", tag = "webhooks", security(("key" = ["admin"])),
     request_body = EndpointRequest,
     responses(
         (status = 201, description = "It is set", body = EndpointSecret, headers(("Location" = String, description = "Where to look at it"))),
@@ -90,8 +91,8 @@ pub async fn create(State(api): State<Api>, caller: Caller, request: Request) ->
 }
 
 /// Look at a webhook endpoint.
-#[utoipa::path(get, path = "/v1/webhook-endpoints/{id}", operation_id = "getWebhookEndpoint", tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7")),
+#[utoipa::path(get, path = "/v1/webhook-endpoints/{id}", operation_id = "getWebhookEndpoint", tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22)),
     responses((status = 200, description = "The endpoint, without its secret", body = EndpointBody), Refusals))]
 pub async fn show(State(api): State<Api>, caller: Caller, Named(id): Named) -> Result<Json<EndpointBody>, ApiError> {
     caller.needs(Scope::Admin)?;
@@ -104,8 +105,8 @@ pub async fn show(State(api): State<Api>, caller: Caller, Named(id): Named) -> R
 /// Change a webhook endpoint.
 ///
 /// What is left out stays. `enabled: true` takes back why it was disabled.
-#[utoipa::path(patch, path = "/v1/webhook-endpoints/{id}", operation_id = "updateWebhookEndpoint", tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7")), request_body = EndpointChange,
+#[utoipa::path(patch, path = "/v1/webhook-endpoints/{id}", operation_id = "updateWebhookEndpoint", tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22)), request_body = EndpointChange,
     responses((status = 200, description = "As it stands now", body = EndpointBody), Refusals))]
 pub async fn update(
     State(api): State<Api>,
@@ -131,8 +132,8 @@ pub async fn update(
 /// Delete a webhook endpoint.
 ///
 /// What waits for it is not delivered any more.
-#[utoipa::path(delete, path = "/v1/webhook-endpoints/{id}", operation_id = "deleteWebhookEndpoint", tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7")),
+#[utoipa::path(delete, path = "/v1/webhook-endpoints/{id}", operation_id = "deleteWebhookEndpoint", tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22)),
     responses((status = 204, description = "It is gone"), Refusals))]
 pub async fn delete(State(api): State<Api>, caller: Caller, Named(id): Named) -> Result<StatusCode, ApiError> {
     caller.needs(Scope::Admin)?;
@@ -151,8 +152,8 @@ pub async fn delete(State(api): State<Api>, caller: Caller, Named(id): Named) ->
 ///
 /// The one before signs beside it for `keep_hours` more, so that receivers can change over. The answer holds the new one: the
 /// only time that it is seen.
-#[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/rotate", operation_id = "rotateWebhookSecret", tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7")), request_body = Option<RotateRequest>,
+#[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/rotate", operation_id = "rotateWebhookSecret", tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22)), request_body = Option<RotateRequest>,
     responses((status = 200, description = "The new secret", body = EndpointSecret), Refusals))]
 pub async fn rotate(
     State(api): State<Api>,
@@ -193,8 +194,8 @@ pub struct DeliveryAccepted {
 /// Send a test event.
 ///
 /// `webhook.test`, whatever the endpoint subscribes to; tried once.
-#[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/test", operation_id = "testWebhookEndpoint", tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7")),
+#[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/test", operation_id = "testWebhookEndpoint", tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22)),
     responses((status = 202, description = "It is on its way", body = DeliveryAccepted,
         headers(("Location" = String, description = "Where to see what became of it"))), Refusals))]
 pub async fn test(State(api): State<Api>, caller: Caller, Named(id): Named) -> Result<Response, ApiError> {
@@ -219,7 +220,7 @@ pub struct DeliveryQuery {
     /// Only those in this state.
     state: Option<DeliveryState>,
     /// Go on behind this one: the `next` of the page before.
-    #[param(value_type = Option<String>, example = "dlv_42")]
+    #[param(value_type = Option<String>, example = "dlv_42", pattern = r"^(dlv_)?[0-9]{1,19}$", max_length = 23)]
     after: Option<DeliveryId>,
     /// How many at most: 1 to 1,000.
     #[serde(default = "fifty")]
@@ -232,21 +233,17 @@ const fn fifty() -> i64 {
 }
 
 /// List deliveries to an endpoint.
-#[utoipa::path(get, path = "/v1/webhook-endpoints/{id}/deliveries", operation_id = "listWebhookDeliveries", tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7"), DeliveryQuery),
+#[utoipa::path(get, path = "/v1/webhook-endpoints/{id}/deliveries", operation_id = "listWebhookDeliveries", tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22), DeliveryQuery),
     responses((status = 200, description = "A page, the newest first", body = DeliveryPage), Refusals))]
 pub async fn list_deliveries(
     State(api): State<Api>,
     caller: Caller,
     Named(id): Named,
-    query: Result<Query<DeliveryQuery>, QueryRejection>,
+    Asked(DeliveryQuery { state, after, limit }): Asked<DeliveryQuery>,
 ) -> Result<Json<DeliveryPage>, ApiError> {
     caller.needs(Scope::Admin)?;
-    let Query(DeliveryQuery { state, after, limit }) =
-        query.map_err(|error| ApiError::new(Code::InvalidRequest, error.body_text()))?;
-    if !(1..=1000).contains(&limit) {
-        return Err(ApiError::new(Code::InvalidRequest, "A page has 1 to 1,000 deliveries."));
-    }
+    let limit = page_limit(limit)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     endpoints::find(&mut tx, caller.team(), id).await.map_err(refused)?;
     let found = deliveries::page(&mut tx, caller.team(), id, state.map(DeliveryState::stored), after, limit).await?;
@@ -256,9 +253,9 @@ pub async fn list_deliveries(
 }
 
 /// Look at a delivery.
-#[utoipa::path(get, path = "/v1/webhook-endpoints/{id}/deliveries/{delivery}", operation_id = "getWebhookDelivery", tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7"),
-        ("delivery" = String, Path, description = "The delivery", example = "dlv_42")),
+#[utoipa::path(get, path = "/v1/webhook-endpoints/{id}/deliveries/{delivery}", operation_id = "getWebhookDelivery", tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22),
+        ("delivery" = String, Path, description = "The delivery", example = "dlv_42", pattern = r"^(dlv_)?[0-9]{1,19}$", max_length = 23)),
     responses((status = 200, description = "The delivery", body = DeliveryBody), Refusals))]
 pub async fn show_delivery(
     State(api): State<Api>,
@@ -276,9 +273,9 @@ pub async fn show_delivery(
 ///
 /// What has ended, delivered or not, under the same `webhook-id`.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{id}/deliveries/{delivery}/replay", operation_id = "replayWebhookDelivery",
-    tag = "webhooks",
-    params(("id" = String, Path, description = "The endpoint", example = "ep_7"),
-        ("delivery" = String, Path, description = "The delivery", example = "dlv_42")),
+    tag = "webhooks", security(("key" = ["admin"])),
+    params(("id" = String, Path, description = "The endpoint", example = "ep_7", pattern = r"^(ep_)?[0-9]{1,19}$", max_length = 22),
+        ("delivery" = String, Path, description = "The delivery", example = "dlv_42", pattern = r"^(dlv_)?[0-9]{1,19}$", max_length = 23)),
     responses((status = 202, description = "It is on its way", body = DeliveryAccepted,
         headers(("Location" = String, description = "Where to see what became of it"))), Refusals))]
 pub async fn replay(State(api): State<Api>, caller: Caller, Both(id, delivery): Both) -> Result<Response, ApiError> {

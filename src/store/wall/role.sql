@@ -2,7 +2,7 @@
 -- No row: row-level security holds it, and it may do its own duty and nobody else's.
 with me as (
   select r.oid, r.rolname, r.rolsuper, r.rolbypassrls, r.rolcreaterole,
-    case when $1 = '' then 'longshore_api, _worker, _scheduler or _operator' else $1 end as wanted
+    case when $1 = '' then 'the role of its process (longshore_api, …)' else $1 end as wanted
   from pg_roles r where r.rolname = current_user
 ), house as (
   select h.oid, h.rolname,
@@ -32,15 +32,17 @@ with me as (
   union all
   select 5, 'creates_roles', 'has CREATEROLE, and so may give itself any role' from me where rolcreaterole and not rolsuper
   union all
-  select 6, 'not_its_role', format('is no member of %s', me.wanted)
+  select 6, 'not_its_role', format('is no member of %s', case when $1 = '' then 'any process''s role' else $1 end)
   from me
-  where not me.rolsuper and not exists (
+  where not me.rolsuper and not exists (select from pg_class c where c.relowner = me.oid and c.relnamespace::regnamespace::text in ('queue', 'longshore'))
+    and not exists (
     select from house h where pg_has_role(me.oid, h.oid, 'member')
       and case when $1 = '' then h.rolname in ('longshore_api', 'longshore_worker', 'longshore_scheduler', 'longshore_operator', 'longshore_auditor') else h.rolname = $1 end)
 )
 select f.rule as "rule!", 'role ' || me.rolname as "place!", f.what as "what!",
   case f.rule
-    when 'not_its_role' then format('grant %s to %I, or put that role into DATABASE_URL', case when $1 = '' then 'one of these' else $1 end, me.rolname)
+    when 'not_its_role' then format('grant %s to %I, or put %s into DATABASE_URL', case when $1 = '' then 'one' else $1 end, me.rolname,
+      case when $1 = '' then me.wanted else 'that role' end)
     else format('put %s, or a login that is a member of it alone, into DATABASE_URL', me.wanted)
   end as "to_do!"
 from found f, me

@@ -33,7 +33,7 @@ async fn wrong_addresses_and_methods_are_problems_too() {
     problem(door.get("/nowhere").await, 404, "not_found").await;
     problem(door.get("/v1/jobs/a/b/c").await, 404, "not_found").await;
     for (method, path) in
-        [(Method::GET, "/v1/jobs"), (Method::DELETE, "/v1/jobs/job_1"), (Method::OPTIONS, "/v1/jobs"), (Method::PUT, "/livez")]
+        [(Method::PUT, "/v1/jobs"), (Method::DELETE, "/v1/jobs/job_1"), (Method::OPTIONS, "/v1/jobs"), (Method::PUT, "/livez")]
     {
         let answer = door.request(method.clone(), path).send().await.expect("an answer");
         assert!(answer.headers().contains_key("allow"), "{method} {path}");
@@ -118,11 +118,11 @@ async fn every_documented_operation_asks_for_a_key() {
             let method: Method = method.to_uppercase().parse().expect("a method");
             let answer = door.bare(method, &path.replace("{id}", "job_1")).send().await.expect("an answer");
             problem(answer, 401, "unauthenticated").await;
-            for status in ["401", "403", "422", "500", "503"] {
+            for status in ["401", "403", "500", "503"] {
                 assert!(operation["responses"][status]["content"]["application/problem+json"].is_object(), "{path} {status}");
             }
             asked += 1;
         }
     }
-    assert_eq!(asked, 19);
+    assert_eq!(asked, 28);
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use longshore::{
-    api::{self, ApiState, serve::Bounds, webhooks::Webhooks},
+    api::{self, ApiState, Tuning, serve::Bounds, webhooks::Webhooks},
     queue::plan::Thresholds,
     store,
     tenancy::keys::{self, Scope},
@@ -104,7 +104,16 @@ impl Door {
     }
 
     pub async fn open_with(pool: impl FnOnce(PgPool) -> PgPool, bounds: Bounds) -> Self {
-        let db = TestDb::new().await;
+        let webhooks = Webhooks { keyring: services::keyring("test"), rules: services::local() };
+        Self::open_tuned(pool, bounds, Tuning { webhooks, ..Tuning::default() }).await
+    }
+
+    pub async fn open_tuned(pool: impl FnOnce(PgPool) -> PgPool, bounds: Bounds, tuning: Tuning) -> Self {
+        Self::on(TestDb::new().await, pool, bounds, tuning).await
+    }
+
+    /// On a database of the test's choice.
+    pub async fn on(db: TestDb, pool: impl FnOnce(PgPool) -> PgPool, bounds: Bounds, tuning: Tuning) -> Self {
         let team = db.team("acme").await;
         let key = key(&db, team, &Scope::STANDARD, None).await.0;
         let pool = pool(db.pool("api"));
@@ -116,8 +125,7 @@ impl Door {
         let stop = CancellationToken::new();
         let bounds_of_one = Thresholds { approve_above_jobs: 3, approve_above_credits: 1000 };
         let (registry, ticks) = (Arc::new(registry()), Arc::new(clock.clone()));
-        let webhooks = Webhooks { keyring: services::keyring("test"), rules: services::local() };
-        let state = ApiState::new(pool, registry, ticks, Arc::new(SystemRandom), stop.clone(), bounds_of_one, webhooks);
+        let state = ApiState::new(pool, registry, ticks, Arc::new(SystemRandom), stop.clone(), bounds_of_one, tuning);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let served = tokio::spawn(api::serve::serve_within(bounds, listener, api::router(state.clone(), None), stop.clone()));

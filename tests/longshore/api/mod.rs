@@ -3,11 +3,18 @@
 mod batch;
 mod conventions;
 mod dead;
+mod documents;
 pub mod door;
+mod hostile;
 mod input;
 mod jobs;
 mod keys;
 mod options;
 mod own_keys;
+mod polling;
 mod rate;
 mod schedules;
+mod secrets;
+mod shedding;
+mod strangers;
+mod waiting;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use longshore::{
-    api::{self, ApiState},
+    api::{self, ApiState, Tuning},
     tenancy::keys::{self, CACHE_SECONDS, KeyError, Scope},
     workers::clock::SystemRandom,
 };
@@ -164,8 +164,7 @@ async fn a_key_that_was_ended_at_one_process_is_refused_by_all_within_five_secon
     let (state, stop) = (&door.state, door.stop.clone());
     let ours = |state: &ApiState| (state.registry.clone(), state.clock.clone(), state.random.clone());
     let (registry, clock, random) = ours(state);
-    let other =
-        ApiState::new(door.db.pool("api"), registry, clock, random, stop.clone(), state.thresholds, state.webhooks.clone());
+    let other = ApiState::new(door.db.pool("api"), registry, clock, random, stop.clone(), state.thresholds, Tuning::default());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(api::serve::serve(listener, api::router(other, None), stop));

@@ -11,6 +11,7 @@ use longshore::{
         db,
         dead::run_dead_plan::RunDeadPlan,
         enrollment::campaigns::{self, NewCampaign, NewStep},
+        webhooks::deliver_webhook::DeliverWebhook,
     },
 };
 use reqwest::Method;
@@ -39,6 +40,9 @@ const READS: &[&str] = &[
     "dead plans",
     "dead report",
     "dead show",
+    "doctor",
+    "export openapi",
+    "export ts",
     "buckets list",
     "jobs list",
     "jobs show",
@@ -47,6 +51,7 @@ const READS: &[&str] = &[
     "lanes list",
     "queues list",
     "schedules list",
+    "secrets status",
     "teams list",
     "webhooks deliveries",
     "webhooks events",
@@ -66,12 +71,17 @@ const APART: &[(&str, &str)] = &[
     ("demo", "a database of its own, for trying"),
     ("sandbox", "pretends to be vendors"),
     ("bench", "a database of its own, for measuring"),
+    ("bench-api", "a process of a measurement"),
+    ("bench-worker", "a process of a measurement"),
+    ("secrets rotate", "enqueues a job, which is its own record; what it does changes no secret"),
 ];
 
 /// Commands with power: a line that does it, and the action it must leave, by ann and for the reason given.
 const DEEDS: &[(&str, &str, &str)] = &[
     ("teams create", "teams create initech", "team.create"),
     ("keys create", "keys create laptop --team acme", "key.create"),
+    ("keys rotate", "keys rotate KEY --team acme", "key.rotate"),
+    ("keys token", "keys token --team acme --for ann", "token.create"),
     ("keys revoke", "keys revoke KEY --team acme --yes", "key.revoke"),
     ("queues pause", "queues pause notes", "queue.pause"),
     ("queues resume", "queues resume notes", "queue.resume"),
@@ -232,7 +242,8 @@ async fn many_dead_letters_are_one_entry_with_the_filter_and_the_number() {
 /// Operations over HTTP that change something and are in no audit log, and why.
 const OPERATIONS_APART: &[(&str, &str)] = &[
     ("enqueueJob", "a job is its own record"),
-    ("enqueueBatch", "jobs are their own record"),
+    ("enqueueJobs", "jobs are their own record"),
+    ("testWebhookEndpoint", "a delivery is its own record"),
     ("cancelJob", "a team cancels its own jobs as it likes; the job says by which key"),
 ];
 
@@ -252,6 +263,19 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("resumeSchedule", "/v1/schedules/nightly/resume", "", "schedule.resume"),
     ("runSchedule", "/v1/schedules/nightly/run", "", "schedule.run"),
     ("deleteSchedule", "/v1/schedules/nightly", "", "schedule.delete"),
+    ("createKey", "/v1/keys", r#"{"name": "another", "scopes": ["dead"]}"#, "key.create"),
+    ("rotateKey", "/v1/keys/KEY/rotate", "", "key.rotate"),
+    ("revokeKey", "/v1/keys/KEY", "", "key.revoke"),
+    (
+        "createWebhookEndpoint",
+        "/v1/webhook-endpoints",
+        r#"{"url": "https://example.com/hooks", "events": ["job.done"]}"#,
+        "webhook.create",
+    ),
+    ("updateWebhookEndpoint", "/v1/webhook-endpoints/ep_1", r#"{"description": "ours"}"#, "webhook.update"),
+    ("rotateWebhookSecret", "/v1/webhook-endpoints/ep_1/rotate", "", "webhook.rotate"),
+    ("replayWebhookDelivery", "/v1/webhook-endpoints/ep_1/deliveries/dlv_1/replay", "", "webhook.replay"),
+    ("deleteWebhookEndpoint", "/v1/webhook-endpoints/ep_1", "", "webhook.delete"),
 ];
 
 /// What the document offers that changes something: the operation's id and its method.
@@ -270,13 +294,13 @@ fn operations() -> Vec<(String, Method)> {
 #[tokio::test]
 async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
     let mut door = Door::open().await;
-    let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>(), services(&door.db)).await;
+    let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>().add::<DeliverWebhook>(), services(&door.db)).await;
     let mut letters = Vec::new();
     for _ in 0..3 {
         letters.push(door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" } })).await);
     }
     stepper.drain("greetings").await;
-    let (key, key_id) = door::key(&door.db, door.team, &[Scope::Dead, Scope::Schedules], None).await;
+    let (key, key_id) = door::key(&door.db, door.team, &[Scope::Dead, Scope::Schedules, Scope::Admin], None).await;
     door.key = key;
     let known = operations();
     for (operation, _) in &known {
@@ -284,17 +308,30 @@ async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
             + OPERATIONS_APART.iter().filter(|(id, _)| id == operation).count();
         assert_eq!(times, 1, "{operation} is on none of the lists of this file, or on two");
     }
+    let mut made = String::new();
     for (operation, path, body, action) in OPERATIONS {
         let (_, method) =
             known.iter().find(|(id, _)| id == operation).unwrap_or_else(|| panic!("there is no {operation} any more"));
-        let path = path.replace("LETTER0", &letters[0]).replace("LETTER1", &letters[1]);
+        let path = path.replace("LETTER0", &letters[0]).replace("LETTER1", &letters[1]).replace("KEY", &made);
+        if *operation == "replayWebhookDelivery" {
+            // Something that was sent, and has ended.
+            assert_eq!(door.post("/v1/webhook-endpoints/ep_1/test", &json!({})).await.status(), 202);
+            let end = "update longshore.webhook_deliveries set state = 'failed', ended_at = now()";
+            sqlx::query(end).execute(&door.db.admin).await.expect("an end");
+        }
         let (before, _) = newest(&door.db.admin).await;
         let mut request = door.request(method.clone(), &path);
         if !body.is_empty() {
             request = request.header("content-type", "application/json").body(*body);
         }
         let answer = request.send().await.expect("an answer");
-        assert!(answer.status().is_success(), "{operation}: {}", answer.text().await.expect("a body"));
+        let good = answer.status().is_success();
+        let said = answer.text().await.expect("a body");
+        assert!(good, "{operation}: {said}");
+        if *operation == "createKey" {
+            let key: Value = said.parse().expect("JSON");
+            made = key["id"].as_str().expect("its id").to_owned();
+        }
         let (after, entry) = newest(&door.db.admin).await;
         assert_eq!(after, before + 1, "{operation}");
         assert_eq!((&entry["action"], &entry["actor"]), (&json!(action), &json!(format!("key {key_id}"))), "{operation}");

@@ -24,6 +24,23 @@ async fn without_consent_that_holds_a_message_never_leaves() {
 }
 
 #[tokio::test]
+async fn where_opt_outs_or_consent_cannot_be_looked_up_nothing_is_sent() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    for table in ["longshore.suppressions", "longshore.consents"] {
+        let (message, phone, _) = world.job(&worker).await;
+        let order = async |order: String| sqlx::raw_sql(sqlx::AssertSqlSafe(order)).execute(&world.db.admin).await;
+        order(format!("revoke select on {table} from longshore_worker")).await.expect("trouble");
+        let (_, verdict) = worker.next("messages").await.expect("a run");
+        assert!(matches!(verdict, Verdict::Retry { .. }), "{table}: {verdict:?}");
+        assert_eq!((world.taken(&phone), world.state(message).await.as_str()), (0, "planned"), "{table}");
+        order(format!("grant select on {table} to longshore_worker")).await.expect("its end");
+        world.run_again(&worker).await;
+        assert_eq!(world.taken(&phone), 1, "{table}: the message is sent once it can be looked up");
+    }
+}
+
+#[tokio::test]
 async fn a_text_leaves_only_in_the_hours_of_every_place_where_its_recipient_may_be() {
     let world = World::new().await;
     let worker = world.worker().await;

@@ -248,7 +248,12 @@ impl Drop for World {
 async fn serve_hooks(db: &TestDb, sandbox: &Sandbox) -> (String, CancellationToken) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
     let api = format!("http://{}", listener.local_addr().expect("an address"));
-    let hooks = Hooks { pool: db.pool("api"), auth_token: sandbox.twilio_config("").auth_token, public_url: api.clone() };
+    let hooks = Hooks {
+        pool: db.pool("api"),
+        reserve: db.pool("api"),
+        auth_token: sandbox.twilio_config("").auth_token,
+        public_url: api.clone(),
+    };
     let stop = CancellationToken::new();
     tokio::spawn(longshore::api::serve::serve(listener, hooks::router(hooks), stop.clone()));
     (api, stop)

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test uses its own part")]
 
+pub mod api_process;
 pub mod database;
 pub mod fleet;
 pub mod http;
@@ -19,6 +20,7 @@ pub mod seaweed;
 pub mod services;
 pub mod stepper;
 
+pub use api_process::ApiProcess;
 pub use database::TestDb;
 pub use fleet::Fleet;
 pub use load::Load;

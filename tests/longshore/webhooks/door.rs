@@ -4,12 +4,18 @@ use std::collections::BTreeSet;
 
 use longshore::{
     tenancy::keys::Scope,
-    workers::webhooks::events::{self, EVENTS},
+    workers::{
+        self,
+        webhooks::events::{self, EVENTS},
+    },
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::api::door::{self, Door, problem};
+use crate::{
+    api::door::{self, Door, problem},
+    support::{Stepper, services},
+};
 
 async fn open() -> Door {
     let mut door = Door::open().await;
@@ -129,6 +135,7 @@ async fn what_could_never_work_is_refused_with_the_field_named() {
 #[tokio::test]
 async fn endpoints_are_for_keys_of_scope_admin_and_another_teams_are_not_there() {
     let mut door = open().await;
+    Stepper::new(&door.db, workers::registry(), services(&door.db)).await;
     let made = door::json(door.post(PLACE, &wanted()).await).await;
     let id = made["endpoint"]["id"].as_str().expect("an id").to_owned();
     let delivery = door::json(door.post(&format!("{PLACE}/{id}/test"), &json!({})).await).await["id"].clone();

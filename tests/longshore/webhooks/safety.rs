@@ -81,7 +81,7 @@ async fn outside_a_local_stack_nothing_private_is_reached_by_name_or_number() {
         let receivers = Receivers::new(strict, names.clone());
         let now = services::noon();
         for _ in 0..2 {
-            let answer = receivers.post("http://hooks.example.test:9/x", &[], "{}".into(), now).await;
+            let answer = receivers.post("http://hooks.example.test:9000/x", &[], "{}".into(), now).await;
             assert!(answer.as_ref().is_err_and(|error| error.to_string().contains("not public")), "{private}: {answer:?}");
         }
         let literal = if private.contains(':') { format!("[{private}]") } else { private.to_owned() };

@@ -124,5 +124,5 @@ async fn every_documented_operation_asks_for_a_key() {
             asked += 1;
         }
     }
-    assert_eq!(asked, 28);
+    assert_eq!(asked, 38);
 }

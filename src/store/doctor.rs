@@ -59,7 +59,10 @@ pub async fn alive(conn: &mut PgConnection) -> Result<Vec<Alive>, sqlx::Error> {
 
 /// Whether the next job ids have partitions; `None` where this role may not know.
 pub async fn partitions(conn: &mut PgConnection) -> Result<Option<bool>, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/doctor/partitions.sql").fetch_one(conn).await
+    if !sqlx::query_file_scalar!("src/store/doctor/sees_ids.sql").fetch_one(&mut *conn).await? {
+        return Ok(None);
+    }
+    sqlx::query_file_scalar!("src/store/doctor/partitions.sql").fetch_one(conn).await.map(Some)
 }
 
 /// Seconds since the scheduler measured the queues last.

@@ -159,7 +159,7 @@ async fn a_team_that_is_deleted_takes_its_data_keys_along() {
     let bytes = sealed(&db, &ring, acme, "gone with the team").await;
     let other = sealed(&db, &ring, globex, "stays").await;
     // As the tables' owner, whom no policy lets see a row: the cascade goes all the same.
-    let mut tx = db.admin.begin().await.unwrap();
+    let mut tx = db::begin(&db.admin).await.unwrap();
     sqlx::raw_sql("alter table longshore.teams no force row level security; set local role longshore_owner")
         .execute(&mut *tx)
         .await

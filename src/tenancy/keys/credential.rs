@@ -104,15 +104,14 @@ pub fn parse(text: &str) -> Result<ParsedKey, Malformed> {
     Ok(ParsedKey { key_id: key_id.into(), sort, digest: digest(secret) })
 }
 
-/// Guesses at a key: its own text, `near` with most of the right secret, and `far` with nothing of it.
+/// A key, and guesses at it that have most of its secret right.
 #[cfg(feature = "dev")]
 pub(crate) struct Guesses {
     pub right: SecretString,
     pub near: Vec<SecretString>,
-    pub far: Vec<SecretString>,
 }
 
-/// Makes a key and `count` guesses of either sort at it, all of them sound in form.
+/// Makes a key and `count` guesses at it, all of them sound in form.
 #[cfg(feature = "dev")]
 pub(crate) fn guesses(count: usize, random: &dyn Random) -> Guesses {
     // The last letters are another secret's: so many that no two guesses are the same.
@@ -123,11 +122,7 @@ pub(crate) fn guesses(count: usize, random: &dyn Random) -> Guesses {
         SecretString::from(format!("{body}_{}", checksum(&body)))
     };
     let near = |other: String| text(&format!("{}{}", &secret[..SECRET_LENGTH - TAIL], &other[SECRET_LENGTH - TAIL..]));
-    Guesses {
-        near: (0..count).map(|_| near(new_secret(random))).collect(),
-        far: (0..count).map(|_| text(&new_secret(random))).collect(),
-        right: text(&secret),
-    }
+    Guesses { near: (0..count).map(|_| near(new_secret(random))).collect(), right: text(&secret) }
 }
 
 /// Whether a text could be a key's public id.

@@ -45,7 +45,8 @@ async fn a_team_replaces_its_key_without_a_gap_and_two_live_at_most() {
         let refused = ask(&door, Method::POST, &format!("/v1/keys/{third}/rotate"), &admin, None).await;
         problem(refused, 409, "still_replacing").await;
     }
-    door.clock.advance(TimeDelta::seconds(3601));
+    // The door's clock stood still while the database's went on.
+    door.clock.advance(TimeDelta::hours(2));
     assert!(!gets_in(&door, &old).await, "the old one outlived its grace");
     assert!(gets_in(&door, &new).await);
 
@@ -232,7 +233,8 @@ async fn an_operators_token_names_its_person_and_ends_within_a_day() {
 async fn what_is_done_to_keys_is_written_down_with_who_did_it() {
     let door = Door::open().await;
     let (admin, own) = key(&door.db, door.team, &[Scope::Admin], None).await;
-    let made = json(ask(&door, Method::POST, "/v1/keys", &admin, Some(json!({ "name": "call +1 310 555 0001" }))).await).await;
+    let made =
+        json(ask(&door, Method::POST, "/v1/keys", &admin, Some(json!({ "name": "call Zebediah +13105550001" }))).await).await;
     let id = made["id"].as_str().expect("an id");
     let new = json(ask(&door, Method::POST, &format!("/v1/keys/{id}/rotate"), &admin, None).await).await;
     let next = new["id"].as_str().expect("an id");
@@ -259,5 +261,5 @@ async fn what_is_done_to_keys_is_written_down_with_who_did_it() {
     for secret in [&made, &new].map(|answer| answer["key"].as_str().and_then(|key| key.split('_').nth(3)).expect("a secret")) {
         assert!(!all.contains(secret));
     }
-    assert!(!all.contains("555"), "a key's name is anybody's words: {all}");
+    assert!(!all.contains("Zebediah") && !all.contains("5550001"), "a key's name is anybody's words: {all}");
 }

@@ -36,7 +36,7 @@ use crate::{
         failpoints,
         rules::Rules,
         secrets::{self, Keyring},
-        vendors,
+        vendors::{self, receiver},
     },
 };
 
@@ -73,6 +73,9 @@ pub struct Config {
     /// What secrets are sealed with.
     #[serde(default)]
     pub secrets: secrets::Config,
+    /// Webhooks to teams' own servers.
+    #[serde(default)]
+    pub webhooks: vendors::receiver::Rules,
     /// What the job kinds are told.
     #[serde(default)]
     pub rules: Rules,
@@ -200,6 +203,7 @@ impl Api {
             origins: Origins::new(&self.cors_origins),
             reserve: pools.reserve,
             keyring: Keyring::default(),
+            webhooks: receiver::Rules::default(),
         }
     }
 }

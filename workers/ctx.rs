@@ -20,7 +20,7 @@ use crate::{
     job::{Done, Job, Outcome, Stop},
     secrets::Keyring,
     settings::{self, Lately, Settings},
-    vendors::Vendors,
+    vendors::{Vendors, receiver::Receivers},
 };
 
 /// What every job of a process shares.
@@ -41,6 +41,8 @@ pub struct Services {
     pub keyring: Keyring,
     /// Settings and flags that were read a moment ago.
     pub lately: Lately,
+    /// The way to customers' own servers.
+    pub receivers: Receivers,
 }
 
 /// The lease under which a job runs: its fencing token and its holder.

@@ -44,6 +44,8 @@ pub mod settings;
 pub mod telemetry;
 #[cfg(feature = "handlers")]
 pub mod vendors;
+#[cfg(feature = "handlers")]
+pub mod webhooks;
 
 // In a producer's build a family is its payloads: the files that say what a kind is, without those that say what it does.
 #[cfg(not(feature = "handlers"))]
@@ -93,4 +95,5 @@ pub fn registry() -> registry::Registry {
         .add::<people::erase_team::EraseTeam>()
         .add::<people::export_person::ExportPerson>()
         .add::<people::export_team::ExportTeam>()
+        .add::<webhooks::deliver_webhook::DeliverWebhook>()
 }

@@ -1,6 +1,15 @@
 -- Claiming: the way of a job into a process's hands (DESIGN section 3).
 set local role longshore_engine;
 
+-- Whether some webhook of the team tells of the ends of such jobs.
+create or replace function queue.is_watched(team uuid, kind text) returns boolean
+language sql stable as $$
+  select exists (
+    select from longshore.webhook_endpoints e
+    where e.team_id = team and e.of_jobs and e.disabled_at is null and (e.kinds is null or kind = any (e.kinds)))
+$$;
+comment on function queue.is_watched(uuid, text) is 'Without a search_path of its own, so that it is inlined; only pinned functions call it.';
+
 -- Claims up to `slots` jobs for a process. It hops from lane to lane (a team, and there a kind), starting behind the team
 -- `after`, so that one team's million does not delay another's one; the worker passes the last team it got, and how many of
 -- it in a row (`streak`). A team's turn is up to 25 jobs times its weight, in one claim or several, or its share of the slots
@@ -38,6 +47,7 @@ declare
   any_rollout boolean;
   rollouts text[];
   aside integer := 0;
+  watched boolean;
   durability text;
   again boolean;
   lane_team uuid := after;
@@ -82,9 +92,10 @@ declare
   keys_full text[];
 begin
   -- Few questions: each further statement costs as much as a job.
-  select x.id, x.alive, any_mark or exists (select from queue.ready r where r.queue_id = x.id) into q, alive, any_ready
+  select x.id, x.alive, x.watched, any_mark or exists (select from queue.ready r where r.queue_id = x.id)
+  into q, alive, watched, any_ready
   from (
-    select u.id, exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) as alive
+    select u.id, u.watched, exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) as alive
     from queue.queues u where u.name = queue_name
   ) x;
   if not found or slots < 1 then return; end if;
@@ -320,7 +331,9 @@ begin
     group by t.part, t.team_id, t.priority, t.kind, t.keep, t.attempt, t.special, t.limit_key, t.limit_to
   ), leased as (
     insert into queue.leases (team_id, queue_id, priority, kind, keep, boot_id, attempt, special, limit_key, limit_to, open)
-    select l.team_id, q, l.priority, l.kind, l.keep, boot, l.attempt + 1, l.special, l.limit_key, l.limit_to, l.jobs
+    -- Of the ends of some jobs a webhook tells: those are settled one by one.
+    select l.team_id, q, l.priority, l.kind, l.keep, boot, l.attempt + 1, l.special or watched and queue.is_watched(l.team_id, l.kind),
+      l.limit_key, l.limit_to, l.jobs
     from lots l where (select count(*) from spent) >= 0
     returning fence, team_id, keep, kind, priority, attempt, open, claimed_at, special
   )
@@ -390,11 +403,12 @@ begin
     return query
     with leased as (
       insert into queue.leases (team_id, queue_id, priority, kind, keep, boot_id, attempt, special, limit_key, limit_to, open)
-      values (s.team_id, s.queue_id, s.priority, s.kind, s.keep, boot, s.attempt + 1, s.special, s.limit_key, s.limit_to, array[s.job_id])
-      returning fence, attempt, claimed_at
+      values (s.team_id, s.queue_id, s.priority, s.kind, s.keep, boot, s.attempt + 1, s.special or queue.is_watched(s.team_id, s.kind),
+        s.limit_key, s.limit_to, array[s.job_id])
+      returning fence, attempt, claimed_at, special
     )
     select l.fence, j.id, j.team_id, j.kind, j.version, j.priority, l.attempt, j.max_attempts, j.payload, j.correlation_id, j.created_at,
-      l.claimed_at, exists (select from queue.cancels c where c.job_id = j.id and c.team_id = j.team_id), s.special
+      l.claimed_at, exists (select from queue.cancels c where c.job_id = j.id and c.team_id = j.team_id), l.special
     from leased l join queue.jobs j on j.id = s.job_id and j.team_id = s.team_id and j.keep = s.keep;
     return;
   end loop;

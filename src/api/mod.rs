@@ -33,6 +33,7 @@ pub mod settings;
 mod steady;
 pub mod twilio;
 pub mod watch;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ use longshore_workers::{
     db::{self, PoolSize},
     registry::Registry,
     secrets::Keyring,
+    vendors::receiver,
 };
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -69,6 +71,8 @@ pub struct ApiState {
     pub keyring: Keyring,
     /// Connections for what is never shed.
     pub reserve: PgPool,
+    /// Which addresses a team's webhooks may have.
+    pub webhooks: receiver::Rules,
     keys: auth::KeyCache,
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
@@ -94,13 +98,15 @@ pub struct Tuning {
     pub reserve: u32,
     /// What teams' secrets are sealed with.
     pub keyring: Keyring,
+    /// Which addresses a team's webhooks may have.
+    pub webhooks: receiver::Rules,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         let quota = rate::Quota { per_second: 1000, burst: 2000 };
-        let (origins, keyring) = (cors::Origins::default(), Keyring::default());
-        Self { quota, waiting: 2000, waiting_per_key: 1000, origins, reserve: 2, keyring }
+        let (origins, keyring, webhooks) = (cors::Origins::default(), Keyring::default(), receiver::Rules::default());
+        Self { quota, waiting: 2000, waiting_per_key: 1000, origins, reserve: 2, keyring, webhooks }
     }
 }
 
@@ -138,6 +144,7 @@ impl ApiState {
             draining,
             thresholds,
             keyring: tuning.keyring,
+            webhooks: tuning.webhooks,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
             batches: Semaphore::new(BATCHES),
@@ -199,6 +206,13 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(audit::list))
         .routes(routes!(people::erase))
         .routes(routes!(people::export))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::show_delivery))
+        .routes(routes!(webhooks::replay))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

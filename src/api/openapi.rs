@@ -60,6 +60,7 @@ impl IntoResponses for Refusals {
     (name = "audit", description = "What somebody with power did for the team or to it"),
     (name = "schedules", description = "Jobs that come back by the clock: set them, hold them, run them now, take them away"),
     (name = "keys", description = "The team's own API keys: look at them, make them, replace them, end them (scope `admin`)"),
+    (name = "webhooks", description = "Where the team's events go to, and what became of each (docs/WEBHOOKS.md)"),
 ))]
 struct Base;
 

@@ -23,7 +23,10 @@ use longshore_workers::{
     ctx::Services,
     datalake::object_store,
     db::{self, PoolSize},
-    vendors::Vendors,
+    vendors::{
+        Vendors,
+        receiver::{Receivers, SystemResolver},
+    },
 };
 use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -86,6 +89,7 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
         rules: config.rules.clone(),
         keyring: config.keyring(),
         lately: longshore_workers::settings::Lately::default(),
+        receivers: Receivers::new(config.webhooks, Arc::new(SystemResolver)),
     });
     let worker = Worker {
         registry,

@@ -33,6 +33,7 @@ mod serve;
 mod settings;
 mod settle;
 mod teams;
+mod webhooks;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -129,6 +130,9 @@ enum Command {
     /// The keys that teams' secrets are sealed with: status, rotate
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Webhooks to a team's own servers: list, create, update, rotate, delete, test, deliveries, replay
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Credits: grant, balance, verify
     #[command(subcommand)]
     Credits(credits::Command),
@@ -188,6 +192,7 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Flags(command) => Box::pin(flags::run(command, env)).await,
         Command::Quotas(command) => quotas::run(command, env).await,
         Command::Secrets(command) => secrets::run(command, env).await,
+        Command::Webhooks(command) => Box::pin(webhooks::run(command, env)).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
         Command::People(command) => people::run(command, env).await,

@@ -37,6 +37,7 @@ const FUNCTIONS: [&str; 18] = [
     include_str!("../../migrations/functions/50_audit.sql"),
     include_str!("../../migrations/functions/51_people.sql"),
     include_str!("../../migrations/functions/52_settings.sql"),
+    include_str!("../../migrations/functions/53_webhooks.sql"),
 ];
 /// Raised with every release that changes a function, so that an older build knows newer ones when it meets them.
 const EDITION: i32 = 1;

@@ -46,3 +46,4 @@ mod stack_database;
 mod support;
 mod typescript;
 mod wall;
+mod webhooks;

@@ -12,6 +12,7 @@ use longshore::{
         dead::run_dead_plan::RunDeadPlan,
         enrollment::campaigns::{self, NewCampaign, NewStep},
         people::{erase_person::ErasePerson, export_person::ExportPerson},
+        webhooks::deliver_webhook::DeliverWebhook,
     },
 };
 use reqwest::Method;
@@ -59,12 +60,16 @@ const READS: &[&str] = &[
     "quotas show",
     "teams list",
     "people requests",
+    "webhooks deliveries",
+    "webhooks events",
+    "webhooks list",
 ];
 
 /// Commands that change something and are in no audit log, and why.
 const APART: &[(&str, &str)] = &[
     ("jobs enqueue", "a job is its own record: who, what and when are in it for as long as its history is kept"),
     ("migrate", "it writes functions.put, where there is something to put: see the test of the migration"),
+    ("webhooks test", "it changes nothing but its own record: a delivery is listed with the others"),
     ("api", "a process of the fleet"),
     ("worker", "a process of the fleet"),
     ("scheduler", "a process of the fleet"),
@@ -122,6 +127,11 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("people erase", "people erase --team acme --phone 617-555-0123 --yes", "people.erase"),
     ("teams export", "teams export acme", "team.export"),
     ("teams erase", "teams erase globex --yes", "team.erase"),
+    ("webhooks create", "webhooks create https://example.com/hooks --team acme --events job.done", "webhook.create"),
+    ("webhooks update", "webhooks update ep_1 --team acme --events job.dead --description ours", "webhook.update"),
+    ("webhooks rotate", "webhooks rotate ep_1 --team acme --keep 1", "webhook.rotate"),
+    ("webhooks replay", "webhooks replay ep_1 dlv_1 --team acme", "webhook.replay"),
+    ("webhooks delete", "webhooks delete ep_1 --team acme --yes", "webhook.delete"),
 ];
 
 fn commands() -> BTreeSet<String> {
@@ -178,6 +188,12 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
             .replace("LETTER0", &jobs[0].to_string())
             .replace("LETTER1", &jobs[1].to_string());
         assert!(line.starts_with(command), "{line} tries another command than {command}");
+        if *command == "webhooks replay" {
+            // Something that was sent, and has ended.
+            assert_eq!(fleet.run("webhooks test ep_1 --team acme --wait 0").code, 0);
+            let end = "update longshore.webhook_deliveries set state = 'failed', ended_at = now()";
+            sqlx::query(end).execute(&fleet.db.admin).await.expect("an end");
+        }
         // Of this plan's size nothing needs an approval; it may be given all the same.
         let (before, _) = newest(&fleet.db.admin).await;
         let ran = fleet.run(&format!("{line} --reason 'ticket 7'"));
@@ -244,6 +260,7 @@ async fn many_dead_letters_are_one_entry_with_the_filter_and_the_number() {
 const OPERATIONS_APART: &[(&str, &str)] = &[
     ("enqueueJob", "a job is its own record"),
     ("enqueueJobs", "jobs are their own record"),
+    ("testWebhookEndpoint", "a delivery is its own record"),
     ("cancelJob", "a team cancels its own jobs as it likes; the job says by which key"),
 ];
 
@@ -270,6 +287,16 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("revokeKey", "/v1/keys/KEY", "", "key.revoke"),
     ("exportPerson", "/v1/people/exports", r#"{"email": "ada@example.com"}"#, "people.export"),
     ("erasePerson", "/v1/people/erasures", r#"{"phone": "+16175550123", "reason": "ticket 7"}"#, "people.erase"),
+    (
+        "createWebhookEndpoint",
+        "/v1/webhook-endpoints",
+        r#"{"url": "https://example.com/hooks", "events": ["job.done"]}"#,
+        "webhook.create",
+    ),
+    ("updateWebhookEndpoint", "/v1/webhook-endpoints/ep_1", r#"{"description": "ours"}"#, "webhook.update"),
+    ("rotateWebhookSecret", "/v1/webhook-endpoints/ep_1/rotate", "", "webhook.rotate"),
+    ("replayWebhookDelivery", "/v1/webhook-endpoints/ep_1/deliveries/dlv_1/replay", "", "webhook.replay"),
+    ("deleteWebhookEndpoint", "/v1/webhook-endpoints/ep_1", "", "webhook.delete"),
 ];
 
 /// What the document offers that changes something: the operation's id and its method.
@@ -288,7 +315,7 @@ fn operations() -> Vec<(String, Method)> {
 #[tokio::test]
 async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
     let mut door = Door::open().await;
-    let kinds = registry().add::<RunDeadPlan>().add::<ErasePerson>().add::<ExportPerson>();
+    let kinds = registry().add::<RunDeadPlan>().add::<ErasePerson>().add::<ExportPerson>().add::<DeliverWebhook>();
     let stepper = Stepper::new(&door.db, kinds, services(&door.db)).await;
     let mut letters = Vec::new();
     for _ in 0..3 {
@@ -308,6 +335,12 @@ async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
         let (_, method) =
             known.iter().find(|(id, _)| id == operation).unwrap_or_else(|| panic!("there is no {operation} any more"));
         let path = path.replace("LETTER0", &letters[0]).replace("LETTER1", &letters[1]).replace("KEY", &made);
+        if *operation == "replayWebhookDelivery" {
+            // Something that was sent, and has ended.
+            assert_eq!(door.post("/v1/webhook-endpoints/ep_1/test", &json!({})).await.status(), 202);
+            let end = "update longshore.webhook_deliveries set state = 'failed', ended_at = now()";
+            sqlx::query(end).execute(&door.db.admin).await.expect("an end");
+        }
         let (before, _) = newest(&door.db.admin).await;
         let mut request = door.request(method.clone(), &path).header("if-match", "*");
         if !body.is_empty() {

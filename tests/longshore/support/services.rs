@@ -15,7 +15,10 @@ use longshore::workers::{
     rules::Rules,
     secrets::{Config, Keyring},
     settings::Lately,
-    vendors::{VendorError, Vendors},
+    vendors::{
+        VendorError, Vendors,
+        receiver::{Receivers, Rules as WebhookRules, SystemResolver},
+    },
 };
 
 use sha2::{Digest as _, Sha256};
@@ -44,7 +47,13 @@ pub fn services_over(pool: PgPool) -> Services {
         rules: Rules::default(),
         keyring: keyring("test"),
         lately: Lately::default(),
+        receivers: Receivers::new(local(), Arc::new(SystemResolver)),
     }
+}
+
+/// Rules under which webhooks may go to a receiver of the test's own.
+pub fn local() -> WebhookRules {
+    WebhookRules { allow_http: true, allow_private: true, ..WebhookRules::default() }
 }
 
 /// A keyring whose keys follow from their names; the last one is current.

@@ -17,7 +17,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
-const FUNCTIONS: [&str; 18] = [
+const FUNCTIONS: [&str; 20] = [
     include_str!("../../migrations/functions/10_checks.sql"),
     include_str!("../../migrations/functions/11_enqueue.sql"),
     include_str!("../../migrations/functions/12_enqueue_many.sql"),

@@ -83,7 +83,7 @@ async fn ask(api: Api, caller: Caller, request: Request, wish: Wish) -> Result<R
         return Err(ApiError::field(Code::InvalidField, "/reason", "a reason has at most 500 characters"));
     }
     let person = Person::named(wanted.phone.as_deref(), wanted.email.as_deref())
-        .map_err(|invalid| ApiError::field(Code::InvalidField, &format!("/{}", invalid.field), invalid.reason))?;
+        .map_err(|invalid| ApiError::field(Code::InvalidField, format!("/{}", invalid.field), invalid.reason))?;
     let (team, by) = (caller.team(), caller.name());
     // In a task of its own: a caller that goes away does not leave it half done.
     let asked = tokio::spawn(async move {

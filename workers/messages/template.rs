@@ -192,7 +192,7 @@ mod tests {
 
         #[test]
         fn no_template_makes_it_panic(template in "[{}%a-z_|. ()\"0-9\n]{0,60}") {
-            let _ = render(&template, &ada());
+            let _ = render(&template, &ada(), &Brand::new());
             let _ = check(&template);
         }
     }

@@ -14,7 +14,7 @@ const PREFIX: &str = "whsec_";
 pub fn new_secret(random: &dyn Random) -> SecretString {
     let mut bytes = Zeroizing::new([0; 32]);
     random.fill(&mut *bytes);
-    let text = Zeroizing::new(BASE64_STANDARD.encode(&*bytes));
+    let text = Zeroizing::new(BASE64_STANDARD.encode(bytes.as_slice()));
     SecretString::from(format!("{PREFIX}{}", *text))
 }
 

@@ -104,7 +104,7 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   from pg_attribute a join pg_class c on c.oid = a.attrelid
   where a.attrelid = place and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
     and format_type(a.atttypid, null) in ('text', 'character varying', 'character', 'jsonb', 'json', 'text[]', 'character varying[]')
-    and (c.relname::text, a.attname::text) not in (('senders', 'phone'), ('messages', 'sender'), ('campaigns', 'sender'))
+    and (c.relname::text, a.attname::text) not in (('senders', 'phone'), ('messages', 'sender'), ('campaigns', 'sender'), ('email_senders', 'address'), ('email_senders', 'reply_to'))
   order by a.attnum
 $$;
 
@@ -225,14 +225,19 @@ begin
     waits := 'a question about them that a vendor has not answered yet';
     return;
   end if;
-  insert into longshore.erased_numbers (team_id, digest) select team, longshore.erasure_digest(team, p) from unnest(r.phones) p on conflict do nothing;
+  insert into longshore.erased_numbers (team_id, digest) select team, longshore.erasure_digest(team, p) from unnest(r.phones || r.emails) p on conflict do nothing;
   get diagnostics n = row_count;
   perform longshore.count_for(team, request, 'longshore.erased_numbers', 'kept as digests', n);
   select coalesce(array_agg(m.message_id), '{}') into theirs from longshore.messages m
   where m.team_id = team and (m.lead_id = any (r.leads) or m.recipient = any (r.phones));
-  update longshore.messages m set recipient = 'erased', body = 'erased' where m.team_id = team and m.message_id = any (theirs);
+  update longshore.messages m set recipient = 'erased', body = 'erased', subject = case when m.subject is not null then 'erased' end
+  where m.team_id = team and m.message_id = any (theirs);
   get diagnostics n = row_count;
   perform longshore.count_for(team, request, 'longshore.messages', 'anonymised', n);
+  update longshore.message_texts x set body = 'erased', subject = case when x.subject is not null then 'erased' end
+  where x.team_id = team and x.message_id = any (theirs);
+  get diagnostics n = row_count;
+  perform longshore.count_for(team, request, 'longshore.message_texts', 'anonymised', n);
   update longshore.message_events e set raw = '{"erased": true}' where e.team_id = team and e.message_id = any (theirs);
   get diagnostics n = row_count;
   perform longshore.count_for(team, request, 'longshore.message_events', 'anonymised', n);
@@ -247,6 +252,13 @@ begin
   delete from longshore.suppressions s where s.team_id = team and s.phone = any (r.phones);
   get diagnostics n = row_count;
   perform longshore.count_for(team, request, 'longshore.suppressions', 'deleted', n);
+  update longshore.email_consents c set email = 'erased:' || encode(longshore.erasure_digest(team, c.email), 'hex'), evidence = null
+  where c.team_id = team and c.email = any (r.emails);
+  get diagnostics n = row_count;
+  perform longshore.count_for(team, request, 'longshore.email_consents', 'kept as digests', n);
+  delete from longshore.email_suppressions s where s.team_id = team and s.email = any (r.emails);
+  get diagnostics n = row_count;
+  perform longshore.count_for(team, request, 'longshore.email_suppressions', 'deleted', n);
   delete from longshore.enrichments e where e.team_id = team and e.lead_id = any (r.leads);
   get diagnostics n = row_count;
   perform longshore.count_for(team, request, 'longshore.enrichments', 'deleted', n);

@@ -2,6 +2,8 @@
 
 use sqlx::PgConnection;
 
+pub use super::divert::divert;
+
 /// A message to be: its send key is campaign, lead and step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -20,7 +22,8 @@ pub struct Plan {
 }
 
 /// Plans messages of the transaction's team and returns their ids, in the order given. A send key that was planned before
-/// keeps its first row, whatever has become of it. The callers enqueue one `send_sms` for each.
+/// keeps its first row, whatever has become of it. The callers pass them to [`divert`]
+/// and enqueue one `send_sms` for each that comes back.
 pub async fn plan(conn: &mut PgConnection, planned: &[Plan]) -> Result<Vec<i64>, sqlx::Error> {
     let campaigns: Vec<i64> = planned.iter().map(|one| one.campaign_id).collect();
     let leads: Vec<i64> = planned.iter().map(|one| one.lead_id).collect();

@@ -5,7 +5,7 @@
 //! when locked, so that two runs of one campaign share its work.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -178,10 +178,14 @@ impl RunSequence {
         }
         if !plans.is_empty() {
             let messages = plan::plan(tx, &plans).await?;
-            let jobs: Vec<_> = messages.iter().map(|&message_id| SendSms { message_id }).collect();
-            let keys = plans.iter().map(|plan| format!("{}:{}:{}:a", plan.campaign_id, plan.lead_id, plan.step)).collect();
             chunk::lift_pin(tx).await?;
-            ctx.enqueue_many(tx, &jobs, Some(keys)).await?;
+            let plain: BTreeSet<i64> = plan::divert(ctx, tx, self.campaign_id, &messages).await?.into_iter().collect();
+            let ways = messages.iter().zip(&plans).filter(|(message, _)| plain.contains(message));
+            let key = |plan: &Plan| format!("{}:{}:{}:a", plan.campaign_id, plan.lead_id, plan.step);
+            let (jobs, keys): (Vec<_>, Vec<_>) = ways.map(|(&message_id, plan)| (SendSms { message_id }, key(plan))).unzip();
+            if !jobs.is_empty() {
+                ctx.enqueue_many(tx, &jobs, Some(keys)).await?;
+            }
         }
         refused.record(ctx, tx, self.campaign_id, sender).await?;
         let unwritable = refused.leads.len();

@@ -304,6 +304,7 @@ impl Config {
         }
         if let Some(url) = &config.api.public_url {
             config.vendors.twilio.status_callback_url = format!("{}/v1/webhooks/twilio/status", url.trim_end_matches('/'));
+            config.rules.email.public_url.clone_from(url);
         }
         config.settings = layers.settings.iter().map(|(key, (value, source))| shown(key, value, source)).collect();
         config.pg_bin = variables.get(PG_BIN_VARIABLE).map(PathBuf::from);

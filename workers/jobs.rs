@@ -6,5 +6,5 @@ pub use crate::{
     enrollment::{
         end_enrollments::EndEnrollments, enroll_batch::EnrollBatch, refresh_tags::RefreshTags, run_sequence::RunSequence,
     },
-    messages::send_sms::SendSms,
+    messages::{send_email::SendEmail, send_sms::SendSms, write_text::WriteText},
 };

@@ -69,7 +69,9 @@ pub mod enrollment {
 #[cfg(not(feature = "handlers"))]
 /// Messages: payloads.
 pub mod messages {
+    pub mod send_email;
     pub mod send_sms;
+    pub mod write_text;
 }
 
 pub use db::{act_as, begin_as};
@@ -89,7 +91,9 @@ pub fn registry() -> registry::Registry {
         .add::<enrollment::enroll_batch::EnrollBatch>()
         .add::<enrollment::refresh_tags::RefreshTags>()
         .add::<enrollment::run_sequence::RunSequence>()
+        .add::<messages::send_email::SendEmail>()
         .add::<messages::send_sms::SendSms>()
+        .add::<messages::write_text::WriteText>()
         .add::<secrets::rotate_secrets::RotateSecrets>()
         .add::<people::erase_person::ErasePerson>()
         .add::<people::erase_team::EraseTeam>()

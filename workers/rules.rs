@@ -14,4 +14,8 @@ pub struct Rules {
     pub enrollment: crate::enrollment::EnrollmentRules,
     /// `[rules.messages]`
     pub messages: crate::messages::Rules,
+    /// Texts that a model writes or a person approves.
+    pub content: crate::messages::content::Rules,
+    /// Mail.
+    pub email: crate::messages::email::Rules,
 }

@@ -53,6 +53,14 @@ impl Config {
         let twilio = Duration::from_millis(self.vendors.twilio.timeout_milliseconds);
         within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
         within("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds, &(100..=60_000), problem);
+        within("vendors.azure.timeout_milliseconds", self.vendors.azure.timeout_milliseconds, &(100..=60_000), problem);
+        let (content, email) = (&self.rules.content, &self.rules.email);
+        within("rules.content.max_tokens", content.max_tokens, &(16..=2000), problem);
+        within("rules.content.rewrites_per_hour", content.rewrites_per_hour, &(0..=10_000), problem);
+        within("rules.content.approve_at_once", content.approve_at_once, &(1..=5000), problem);
+        within("rules.email.daily_limit", email.daily_limit, &(1..=100), problem);
+        within("rules.email.dispatch_milliseconds", email.dispatch_milliseconds, &(100..=15_000), problem);
+        within("rules.email.paused_seconds", email.paused_seconds, &(1..=86_400), problem);
         for (at, one) in self.schedules.iter().enumerate() {
             let double = self.schedules[..at].iter().any(|other| (&other.team, &other.name) == (&one.team, &one.name));
             if let Some(fault) = one.fault().or_else(|| double.then(|| "is declared twice".into())) {
@@ -73,6 +81,7 @@ impl Config {
             ("objects.endpoint", self.objects.endpoint.as_deref()),
             ("vendors.twilio.base_url", Some(self.vendors.twilio.base_url.as_str())),
             ("vendors.apollo.base_url", Some(self.vendors.apollo.base_url.as_str())),
+            ("vendors.azure.base_url", Some(self.vendors.azure.base_url.as_str()).filter(|url| !url.is_empty())),
         ] {
             if url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
                 problem(key, "must start with http:// or https://".into());

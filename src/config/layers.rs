@@ -16,15 +16,17 @@ pub(super) struct Secret {
     pub shortest: usize,
 }
 
-pub(super) const SECRETS: [Secret; 7] = [
+pub(super) const SECRETS: [Secret; 9] = [
     // An address: its password may be none at all, where the server asks for a certificate or trusts the socket.
     Secret { key: "database.url", shortest: 1 },
     Secret { key: "database.direct_url", shortest: 1 },
     Secret { key: "admin.token", shortest: 32 },
-    // What the object store, Twilio and Apollo gave out: their length is not ours to choose.
+    // What the object store, Twilio, Apollo, Azure and the mail server gave out: their length is not ours to choose.
     Secret { key: "objects.secret_access_key", shortest: 1 },
     Secret { key: "vendors.twilio.auth_token", shortest: 1 },
     Secret { key: "vendors.apollo.api_key", shortest: 1 },
+    Secret { key: "vendors.azure.api_key", shortest: 1 },
+    Secret { key: "vendors.smtp.password", shortest: 1 },
     // Names and keys of exactly 256 bits: the keyring refuses any other length by itself.
     Secret { key: "secrets.keys", shortest: 1 },
 ];

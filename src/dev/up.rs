@@ -65,6 +65,12 @@ pub async fn open(wanted: Wanted, say: &mut (dyn FnMut(&str) + Send)) -> anyhow:
         ("vendors.twilio.auth_token", token),
         ("vendors.apollo.base_url", sandbox.url()),
         ("vendors.apollo.api_key", "sandbox-key-of-no-value".to_owned()),
+        ("vendors.azure.base_url", sandbox.url()),
+        ("vendors.azure.deployment", "sandbox".to_owned()),
+        ("vendors.azure.api_key", "sandbox-key-of-no-value".to_owned()),
+        ("vendors.smtp.host", sandbox.smtp_addr.ip().to_string()),
+        ("vendors.smtp.port", sandbox.smtp_addr.port().to_string()),
+        ("vendors.smtp.security", "none".to_owned()),
     ];
     settings.extend(wanted.settings);
     let plan = Plan { executable: wanted.executable, place: wanted.place, workers: WORKERS, port: wanted.port, settings };

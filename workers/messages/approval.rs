@@ -148,8 +148,9 @@ pub struct Filter {
 pub async fn list(conn: &mut PgConnection, team: TeamId, filter: Filter, most: i64) -> Result<Vec<Waiting>, sqlx::Error> {
     let Filter { campaign, drafts, after } = filter;
     let approval = if drafts { "draft" } else { "preview" };
-    let rows =
-        sqlx::query_file!("messages/approval/list.sql", team.0, approval, campaign, after.unwrap_or(0), most).fetch_all(conn).await?;
+    let rows = sqlx::query_file!("messages/approval/list.sql", team.0, approval, campaign, after.unwrap_or(0), most)
+        .fetch_all(conn)
+        .await?;
     let waiting = rows.into_iter().map(|row| Waiting {
         message: row.message_id,
         campaign: row.campaign_id,
@@ -179,6 +180,7 @@ pub async fn find(conn: &mut PgConnection, team: TeamId, message: i64) -> Result
             accepted_at: row.accepted_at,
             ended_at: row.ended_at,
         },
+        &row.approval,
         stage,
         &texts,
         &decisions,
@@ -332,13 +334,7 @@ struct Held {
     is_generated: bool,
 }
 
-async fn hold(
-    conn: &mut PgConnection,
-    team: TeamId,
-    message: i64,
-    seen: Option<i64>,
-    deed: Deed,
-) -> Result<Held, ApprovalError> {
+async fn hold(conn: &mut PgConnection, team: TeamId, message: i64, seen: Option<i64>, deed: Deed) -> Result<Held, ApprovalError> {
     let row = sqlx::query_file!("messages/approval/hold.sql", team.0, message).fetch_optional(&mut *conn).await?;
     let Some(row) = row else { return Err(ApprovalError::NotFound(message)) };
     let stage = Stage::of(&row.approval, &row.state);

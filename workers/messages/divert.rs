@@ -13,13 +13,7 @@ use super::{
     template::{self, Brand, TemplateError},
     write_text::WriteText,
 };
-use crate::{
-    ctx::Ctx,
-    db::Tx,
-    enqueue::Options,
-    ids::CampaignId,
-    job::Stop,
-};
+use crate::{ctx::Ctx, db::Tx, enqueue::Options, ids::CampaignId, job::Stop};
 
 /// What a template may name of a lead.
 #[derive(Debug, Clone, Serialize)]
@@ -36,7 +30,6 @@ struct Lead {
 struct Planned {
     message_id: i64,
     step: i16,
-    body: String,
     email: Option<String>,
     lead: Lead,
 }
@@ -111,7 +104,6 @@ async fn planned(conn: &mut PgConnection, ctx: &Ctx, messages: &[i64], steps: &[
         planned: Planned {
             message_id: row.message_id,
             step: row.step,
-            body: row.body,
             email: row.email,
             lead: Lead {
                 first_name: row.first_name,
@@ -206,7 +198,7 @@ mod tests {
             state: none(),
             zip: none(),
         };
-        Planned { message_id: 7, step: 1, body: "Hello".into(), email: email.map(str::to_owned), lead }
+        Planned { message_id: 7, step: 1, email: email.map(str::to_owned), lead }
     }
 
     fn mail(subject: &str) -> StepContent {

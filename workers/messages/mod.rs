@@ -4,18 +4,31 @@
 //! marked `dispatching` before the vendor is called, in the transaction that looks at the gates ([`gates`]). Whoever finds
 //! that mark later does not know whether the vendor has the message, so it asks the vendor and never sends again. Callbacks
 //! ([`status`]) and opt-outs ([`opt_out`]) take the same row locks (migration 0040 says which, in which order).
+//!
+//! What a message says and by which channel it leaves is its step's [`content`]: where that is more than a plain text, a model
+//! writes it ([`write_text`]), a person approves it ([`approval`]), or it leaves as a mail ([`send_email`]).
 
+pub mod approval;
+pub mod channel;
+pub mod content;
+mod divert;
+pub mod email;
 pub mod gates;
 pub mod gateway;
+pub mod generator;
 pub mod inbox;
 pub mod opt_out;
 pub mod places;
 pub mod plan;
 pub mod quiet_hours;
 pub mod record;
+pub mod send_email;
 pub mod send_sms;
 pub mod status;
 pub mod template;
+pub mod texts;
+pub mod voice;
+pub mod write_text;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Counts and times every call to a vendor, whatever it answers and however it ends.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -8,7 +8,11 @@ use chrono::{DateTime, Utc};
 use super::VendorError;
 use crate::{
     enrichment::provider::{PersonFound, PersonProvider, PersonQuery},
-    messages::gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
+    messages::{
+        email::mailer::{Mailer, OutboundMail},
+        gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
+        generator::{Prompt, TextGenerator, Written},
+    },
     telemetry::{self, Send as Sent},
 };
 
@@ -86,5 +90,38 @@ impl<T: PersonProvider> PersonProvider for Measured<T> {
     async fn find(&self, query: &PersonQuery) -> Result<PersonFound, VendorError> {
         let call = Call::to(self.name(), false);
         call.answered(self.0.find(query).await)
+    }
+}
+
+#[async_trait]
+impl<T: TextGenerator> TextGenerator for Measured<T> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn quote(&self, prompt: &Prompt) -> i64 {
+        self.0.quote(prompt)
+    }
+
+    fn price(&self, tokens: i64) -> i64 {
+        self.0.price(tokens)
+    }
+
+    async fn generate(&self, prompt: &Prompt) -> Result<Written, VendorError> {
+        let call = Call::to(self.name(), false);
+        call.answered(self.0.generate(prompt).await)
+    }
+}
+
+#[async_trait]
+impl<T: Mailer> Mailer for Measured<T> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn send(&self, mail: &OutboundMail, within: Duration) -> Result<Accepted, VendorError> {
+        // What became of the mail counts its job, when that is on record.
+        let call = Call::to(self.name(), false);
+        call.answered(self.0.send(mail, within).await)
     }
 }

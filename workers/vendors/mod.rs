@@ -1,10 +1,12 @@
 //! One client a vendor, behind one port a capability, with one error type: what an answer means for the job.
 
 pub mod apollo;
+pub mod azure;
 pub mod error;
 pub mod http;
 pub mod measured;
 pub mod receiver;
+pub mod smtp;
 pub mod twilio;
 
 use std::sync::Arc;
@@ -21,6 +23,12 @@ pub struct Vendors {
     pub sms: Arc<dyn crate::messages::gateway::SmsGateway>,
     /// Finds people.
     pub people: Arc<dyn crate::enrichment::provider::PersonProvider>,
+    /// Writes texts.
+    pub texts: Arc<dyn crate::messages::generator::TextGenerator>,
+    /// Sends mails.
+    pub mail: Arc<dyn crate::messages::email::mailer::Mailer>,
+    /// Would place calls.
+    pub voice: Arc<dyn crate::messages::voice::VoiceGateway>,
 }
 
 /// How each vendor is reached.
@@ -31,6 +39,10 @@ pub struct Config {
     pub twilio: twilio::Config,
     /// People.
     pub apollo: apollo::Config,
+    /// Texts that a model writes.
+    pub azure: azure::Config,
+    /// Mail.
+    pub smtp: smtp::Config,
 }
 
 impl Vendors {
@@ -39,6 +51,9 @@ impl Vendors {
         Ok(Self {
             sms: Arc::new(Measured(twilio::Twilio::new(&config.twilio)?)),
             people: Arc::new(Measured(apollo::Apollo::new(&config.apollo)?)),
+            texts: Arc::new(Measured(azure::Azure::new(&config.azure)?)),
+            mail: Arc::new(Measured(smtp::Smtp::new(&config.smtp)?)),
+            voice: Arc::new(crate::messages::voice::NoVoice),
         })
     }
 }

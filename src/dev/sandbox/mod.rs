@@ -4,7 +4,9 @@
 //! the vendors' own wire formats.
 
 pub mod apollo;
+pub mod azure;
 mod line;
+pub mod smtp;
 pub mod twilio;
 
 use std::{
@@ -25,9 +27,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     apollo::Apollo,
+    azure::Azure,
     line::{Cut, Door},
+    smtp::Smtp,
     twilio::Twilio,
 };
+
+/// The key of the sandbox's Azure resource.
+const AZURE_KEY: &str = "sandbox-key-of-no-value";
 
 /// How the sandbox is set up.
 #[derive(Clone)]
@@ -64,6 +71,12 @@ pub struct Sandbox {
     pub twilio: Twilio,
     /// Apollo's side.
     pub apollo: Apollo,
+    /// Azure's side.
+    pub azure: Azure,
+    /// The mail server's side.
+    pub smtp: Smtp,
+    /// Where the mail server listens.
+    pub smtp_addr: SocketAddr,
     options: Options,
     stop: CancellationToken,
 }
@@ -76,8 +89,15 @@ impl Sandbox {
         let stop = CancellationToken::new();
         let twilio = Twilio::new(&options, stop.clone()).map_err(io::Error::other)?;
         let apollo = Apollo::default();
+        let azure = Azure::new(AZURE_KEY, options.clock.clone());
+        let smtp = Smtp::default();
+        let smtp_addr = smtp.listen(addr.ip(), stop.clone()).await?;
         // One line a vendor.
-        let router = Router::new().merge(twilio::router(twilio.clone())).merge(apollo::router(apollo.clone()));
+        let router = Router::new()
+            .merge(twilio::router(twilio.clone()))
+            .merge(apollo::router(apollo.clone()))
+            .merge(azure::router(azure.clone()))
+            .merge(smtp::router(smtp.clone()));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let stopped = stop.clone();
         tokio::spawn(async move {
@@ -86,7 +106,7 @@ impl Sandbox {
                 _ = axum::serve(Door(listener), service) => {}
             }
         });
-        Ok(Self { addr, twilio, apollo, options, stop })
+        Ok(Self { addr, twilio, apollo, azure, smtp, smtp_addr, options, stop })
     }
 
     /// Its address.
@@ -102,6 +122,28 @@ impl Sandbox {
             auth_token: self.options.auth_token.expose_secret().into(),
             status_callback_url: status_callback_url.into(),
             ..vendors::twilio::Config::default()
+        }
+    }
+}
+
+impl Sandbox {
+    /// How a client of ours reaches its Azure.
+    pub fn azure_config(&self) -> vendors::azure::Config {
+        vendors::azure::Config {
+            base_url: self.url(),
+            deployment: "sandbox".into(),
+            api_key: AZURE_KEY.to_owned().into(),
+            ..vendors::azure::Config::default()
+        }
+    }
+
+    /// How a client of ours reaches its mail server.
+    pub fn smtp_config(&self) -> vendors::smtp::Config {
+        vendors::smtp::Config {
+            host: self.smtp_addr.ip().to_string(),
+            port: self.smtp_addr.port(),
+            security: vendors::smtp::Security::None,
+            ..vendors::smtp::Config::default()
         }
     }
 }

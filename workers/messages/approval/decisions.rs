@@ -72,12 +72,7 @@ pub async fn of_message(conn: &mut PgConnection, team: TeamId, message: i64) -> 
 }
 
 /// Up to `most` decisions of a team behind one of them, the oldest first. What was erased of a person is erased here too.
-pub async fn page(
-    conn: &mut PgConnection,
-    team: TeamId,
-    after: Option<i64>,
-    most: i64,
-) -> Result<Vec<Exported>, sqlx::Error> {
+pub async fn page(conn: &mut PgConnection, team: TeamId, after: Option<i64>, most: i64) -> Result<Vec<Exported>, sqlx::Error> {
     let after = after.unwrap_or(0);
     sqlx::query_file_as!(Exported, "messages/approval/decisions/page.sql", team.0, after, most).fetch_all(conn).await
 }

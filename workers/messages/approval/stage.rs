@@ -143,22 +143,24 @@ pub struct Times {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// The stages that a message went through, in order.
-pub fn moments(times: &Times, now: Stage, texts: &[Text], decisions: &[Decision]) -> Vec<Moment> {
+/// The stages that a message with this clearance went through, in order.
+pub fn moments(times: &Times, approval: &str, now: Stage, texts: &[Text], decisions: &[Decision]) -> Vec<Moment> {
     let moment = |stage, at, by: Option<&str>| Moment { stage, at, by: by.map(str::to_owned) };
     let mut moments = vec![moment(Stage::Draft, times.planned_at, None)];
-    // Each wording but a person's comes before somebody: the template's at once, where no model was asked.
-    let waits = now != Stage::Draft || !decisions.is_empty();
-    for (at, text) in texts.iter().enumerate().filter(|(_, text)| text.source != "edited") {
-        let is_last_of_template = at > 0 || texts.iter().skip(1).all(|other| other.source == "edited");
-        if waits && is_last_of_template {
-            moments.push(moment(Stage::Preview, text.written_at, Some(&text.written_by)));
-        }
+    // A wording that no person wrote comes before somebody, or on its way: the template's only where no model was asked.
+    let is_unwritten = approval == "draft" && decisions.is_empty();
+    let next = if approval == "none" { Stage::Pending } else { Stage::Preview };
+    let by_us: Vec<&Text> = texts.iter().filter(|text| text.source != "edited").collect();
+    let skipped = usize::from(by_us.len() > 1);
+    for text in by_us.into_iter().skip(skipped).filter(|_| !is_unwritten) {
+        moments.push(moment(next, text.written_at, Some(&text.written_by)));
     }
     for one in decisions {
         let by = Some(one.decided_by.as_str());
         match one.verdict.as_str() {
-            "approve" => moments.extend([moment(Stage::Approved, one.decided_at, by), moment(Stage::Pending, one.decided_at, by)]),
+            "approve" => {
+                moments.extend([moment(Stage::Approved, one.decided_at, by), moment(Stage::Pending, one.decided_at, by)])
+            }
             "reject" => moments.push(moment(Stage::Rejected, one.decided_at, by)),
             "edit" => moments.push(moment(Stage::Preview, one.decided_at, by)),
             _ => moments.push(moment(Stage::Draft, one.decided_at, by)),
@@ -214,18 +216,19 @@ mod tests {
         let times = Times { planned_at: at(0), attempted_at: Some(at(5)), accepted_at: Some(at(6)), ended_at: None };
         let texts = [text("template", 0), text("generated", 1), text("edited", 2)];
         let decisions = [decision("edit", 2), decision("approve", 3)];
-        let went: Vec<_> = moments(&times, Stage::Sent, &texts, &decisions).iter().map(|one| one.stage.as_str()).collect();
+        let went: Vec<_> =
+            moments(&times, "approved", Stage::Sent, &texts, &decisions).iter().map(|one| one.stage.as_str()).collect();
         assert_eq!(went, ["draft", "preview", "preview", "approved", "pending", "processing", "sent"]);
     }
 
     #[test]
     fn a_rejected_one_and_one_that_is_being_written_end_where_they_stand() {
         let times = Times { planned_at: at(0), attempted_at: None, accepted_at: None, ended_at: Some(at(3)) };
-        let went = moments(&times, Stage::Rejected, &[text("template", 0)], &[decision("reject", 3)]);
+        let went = moments(&times, "rejected", Stage::Rejected, &[text("template", 0)], &[decision("reject", 3)]);
         let went: Vec<_> = went.iter().map(|one| (one.stage.as_str(), one.by.as_deref())).collect();
         assert_eq!(went, [("draft", None), ("preview", Some("job 1")), ("rejected", Some("operator ann"))]);
         let times = Times { ended_at: None, ..times };
-        let went = moments(&times, Stage::Draft, &[text("template", 0)], &[]);
+        let went = moments(&times, "draft", Stage::Draft, &[text("template", 0)], &[]);
         assert_eq!(went.iter().map(|one| one.stage).collect::<Vec<_>>(), [Stage::Draft]);
     }
 

@@ -1,6 +1,6 @@
 -- Of these messages those whose step is more than a plain text, with what their leads' records have for them. Each is looked up
 -- by its key, whatever the statistics say.
-select m.message_id, m.step, m.body, l.email, l.first_name, l.last_name, l.company, l.city, l.state, l.zip,
+select m.message_id, m.step, l.email, l.first_name, l.last_name, l.company, l.city, l.state, l.zip,
   m.state = 'planned' and not exists (
     select from longshore.message_texts t where t.team_id = $1 and t.message_id = m.message_id
   ) as "is_new!"

@@ -91,6 +91,8 @@ impl SendSms {
             valid_for: Duration::ZERO,
         };
         match (message.state.as_str(), message.attempted_at) {
+            // Somebody has to look at it first; whoever clears it enqueues the job that sends it.
+            ("planned", _) if !message.is_cleared => return Ok(Gate::Ended(tx, json!({ "state": "planned" }))),
             ("planned", _) => {}
             ("dispatching" | "unknown", Some(attempted_at)) => {
                 let age = Duration::try_from_secs_f64(message.age_seconds.unwrap_or_default()).unwrap_or_default();

@@ -34,6 +34,7 @@ use crate::{
     workers::{
         datalake::object_store,
         failpoints,
+        messages::content::Rules as ContentRules,
         rules::Rules,
         secrets::{self, Keyring},
         vendors::{self, receiver},
@@ -204,6 +205,7 @@ impl Api {
             reserve: pools.reserve,
             keyring: Keyring::default(),
             webhooks: receiver::Rules::default(),
+            content: ContentRules::default(),
         }
     }
 }

@@ -71,7 +71,8 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     let stop = role.shutdown.stop().clone();
     let (clock, random, thresholds) = (role.clock.clone(), role.random.clone(), role.config.dead);
     let (keyring, webhooks) = (role.config.keyring(), role.config.webhooks);
-    let tuning = api::Tuning { keyring, webhooks, ..role.config.api.tuning(role.config.database.pools) };
+    let content = role.config.rules.content.clone();
+    let tuning = api::Tuning { keyring, webhooks, content, ..role.config.api.tuning(role.config.database.pools) };
     let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds, tuning);
     let reserve = state.reserve.clone();
     let hooks = role.config.api.public_url.clone().map(|public_url| Hooks {

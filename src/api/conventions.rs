@@ -55,8 +55,8 @@ pub enum Lane {
     Probe,
 }
 
-/// What is never shed: cancelling, and the texts people write to us, of which one may be STOP.
-const RESERVED: [&str; 2] = ["/v1/jobs/{id}/cancel", super::twilio::INBOUND_PATH];
+/// What is never shed: cancelling, the texts people write to us, of which one may be STOP, and the way out that a mail has.
+const RESERVED: [&str; 3] = ["/v1/jobs/{id}/cancel", super::twilio::INBOUND_PATH, super::unsubscribe::ROUTE];
 
 impl Lane {
     fn of(path: &str) -> Self {

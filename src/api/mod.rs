@@ -6,11 +6,13 @@
 //!     auth (key -> team, scopes, rate) -> body (size, depth, storable text) -> jobs -> coalesce -> store
 //! ```
 
+pub mod approvals;
 pub mod audit;
 pub mod auth;
 pub mod batches;
 pub mod body;
 pub mod coalesce;
+pub mod content;
 pub mod conventions;
 pub mod cors;
 pub mod dead;
@@ -32,6 +34,7 @@ pub mod serve;
 pub mod settings;
 mod steady;
 pub mod twilio;
+pub mod unsubscribe;
 pub mod watch;
 pub mod webhooks;
 
@@ -41,6 +44,7 @@ use axum::{Router, middleware, routing::get};
 use longshore_workers::{
     clock::{Clock, Random},
     db::{self, PoolSize},
+    messages::content::Rules as ContentRules,
     registry::Registry,
     secrets::Keyring,
     vendors::receiver,
@@ -73,6 +77,8 @@ pub struct ApiState {
     pub reserve: PgPool,
     /// Which addresses a team's webhooks may have.
     pub webhooks: receiver::Rules,
+    /// How many messages one approval may cover, and how often somebody may have a text written anew.
+    pub content: ContentRules,
     keys: auth::KeyCache,
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
@@ -100,13 +106,16 @@ pub struct Tuning {
     pub keyring: Keyring,
     /// Which addresses a team's webhooks may have.
     pub webhooks: receiver::Rules,
+    /// What holds for those who approve messages.
+    pub content: ContentRules,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         let quota = rate::Quota { per_second: 1000, burst: 2000 };
         let (origins, keyring, webhooks) = (cors::Origins::default(), Keyring::default(), receiver::Rules::default());
-        Self { quota, waiting: 2000, waiting_per_key: 1000, origins, reserve: 2, keyring, webhooks }
+        let content = ContentRules::default();
+        Self { quota, waiting: 2000, waiting_per_key: 1000, origins, reserve: 2, keyring, webhooks, content }
     }
 }
 
@@ -145,6 +154,7 @@ impl ApiState {
             thresholds,
             keyring: tuning.keyring,
             webhooks: tuning.webhooks,
+            content: tuning.content,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
             batches: Semaphore::new(BATCHES),
@@ -204,6 +214,14 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(approvals::list, approvals::approve_many))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::approve))
+        .routes(routes!(approvals::reject))
+        .routes(routes!(approvals::edit))
+        .routes(routes!(approvals::rewrite))
+        .routes(routes!(approvals::list_decisions))
+        .routes(routes!(content::show, content::put))
         .routes(routes!(people::erase))
         .routes(routes!(people::export))
         .routes(routes!(webhooks::list, webhooks::create))
@@ -223,6 +241,7 @@ pub fn router(state: Arc<ApiState>, hooks: Option<twilio::Hooks>) -> Router {
         .route("/openapi.json", get(move || openapi::answer(document.clone())))
         .merge(health::routes())
         .merge(docs::routes())
+        .merge(unsubscribe::routes())
         .merge(hooks.map(twilio::router::<Api>).unwrap_or_default())
         .fallback(|| async { ApiError::new(Code::NotFound, "Nothing answers at this address; /openapi.json lists what does.") })
         .method_not_allowed_fallback(|| async {

@@ -56,6 +56,7 @@ impl IntoResponses for Refusals {
     (name = "queues", description = "What the team has in each queue"),
     (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
     (name = "settings", description = "What the team has set, the flags it has, and what it may have"),
+    (name = "approvals", description = "What messages say: texts that a model writes, and messages that a person looks at first (docs/CONTENT.md)"),
     (name = "people", description = "What a team knows of a person: erased, or handed over"),
     (name = "audit", description = "What somebody with power did for the team or to it"),
     (name = "schedules", description = "Jobs that come back by the clock: set them, hold them, run them now, take them away"),

@@ -1,5 +1,6 @@
 //! The command line: one file a noun. Data goes to stdout, words to stderr, and the exit code says how it ended.
 
+mod approvals;
 mod arguments;
 mod audit;
 mod batch;
@@ -9,11 +10,13 @@ mod buckets;
 mod campaigns;
 pub mod config;
 mod confirm;
+mod content;
 mod credits;
 mod dead;
 #[cfg(feature = "dev")]
 mod dev;
 mod doctor;
+mod email;
 mod env;
 mod export;
 mod flags;
@@ -139,6 +142,15 @@ enum Command {
     /// Campaigns: list, show, activate, pause, resume, stop
     #[command(subcommand)]
     Campaigns(campaigns::Command),
+    /// What campaigns' steps are: channel, subject, what a model is told, who looks first
+    #[command(subcommand)]
+    Content(content::Command),
+    /// Messages that a person looks at first: list, show, approve, reject, edit, rewrite, export
+    #[command(subcommand)]
+    Approvals(approvals::Command),
+    /// E-mail: a team's sender, consents, addresses that get nothing
+    #[command(subcommand)]
+    Email(email::Command),
     /// A person's data: erase, export, requests
     #[command(subcommand)]
     People(people::Command),
@@ -195,6 +207,9 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Webhooks(command) => Box::pin(webhooks::run(command, env)).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
+        Command::Content(command) => Box::pin(content::run(command, env)).await,
+        Command::Approvals(command) => Box::pin(approvals::run(command, env)).await,
+        Command::Email(command) => Box::pin(email::run(command, env)).await,
         Command::People(command) => people::run(command, env).await,
         Command::Audit(command) => audit::run(command, env).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),

@@ -9,6 +9,7 @@ mod child;
 mod cli;
 mod config;
 mod connections;
+mod content;
 mod credits;
 mod dashboards;
 mod database;

@@ -184,7 +184,8 @@ async fn complete(
     Json(question): Json<Question>,
 ) -> Response {
     let key = headers.get("api-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
-    match azure.inner().take(key, &deployment, version.api_version.as_deref(), &question) {
+    let answer = azure.inner().take(key, &deployment, version.api_version.as_deref(), &question);
+    match answer {
         Answer::Say(status, body, None) => (status, Json(body)).into_response(),
         Answer::Say(status, body, Some(wait)) => (status, [("retry-after", wait.to_string())], Json(body)).into_response(),
         Answer::Hang(seconds) => {

@@ -57,7 +57,7 @@ const CHARGE: i64 = 2;
 pub fn services(pool: PgPool, objects: &Path) -> Services {
     let mut services = services_over(pool.clone());
     services.objects = object_store::open(&object_store::Config::folder(objects)).expect("an object store");
-    services.vendors = Vendors { sms: Arc::new(Books(pool.clone())), people: Arc::new(Books(pool)) };
+    services.vendors = Vendors { sms: Arc::new(Books(pool.clone())), people: Arc::new(Books(pool)), ..services.vendors };
     services.rules.messages.look_seconds = vec![0, 0];
     services.rules.enrollment.enroll_chunk_leads = 10;
     services.rules.datalake.chunk_bytes = 600;

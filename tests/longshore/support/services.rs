@@ -1,6 +1,6 @@
 //! Services for a test: a chosen clock, seeded randomness, and vendors that answer only where a test says so.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -11,7 +11,12 @@ use longshore::workers::{
     ctx::Services,
     datalake::object_store::{Created, ObjectStore, StoreError},
     enrichment::provider::{PersonFound, PersonProvider, PersonQuery},
-    messages::gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
+    messages::{
+        email::mailer::{Mailer, OutboundMail},
+        gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
+        generator::{Prompt, TextGenerator, Written},
+        voice::NoVoice,
+    },
     rules::Rules,
     secrets::{Config, Keyring},
     settings::Lately,
@@ -42,7 +47,13 @@ pub fn services_over(pool: PgPool) -> Services {
         pool,
         clock: Arc::new(TestClock::at(noon())),
         random: Arc::new(SeededRandom::new(1)),
-        vendors: Vendors { sms: Arc::new(Nobody), people: Arc::new(Nobody) },
+        vendors: Vendors {
+            sms: Arc::new(Nobody),
+            people: Arc::new(Nobody),
+            texts: Arc::new(Nobody),
+            mail: Arc::new(Nobody),
+            voice: Arc::new(NoVoice),
+        },
         objects: Arc::new(Nobody),
         rules: Rules::default(),
         keyring: keyring("test"),
@@ -77,6 +88,32 @@ impl SmsGateway for Nobody {
     }
 
     async fn find(&self, _: &OutboundSms, _: DateTime<Utc>) -> Result<Reconciled, VendorError> {
+        Err(not_expected())
+    }
+}
+
+#[async_trait]
+impl TextGenerator for Nobody {
+    fn name(&self) -> &'static str {
+        "nobody"
+    }
+
+    fn quote(&self, _: &Prompt) -> i64 {
+        1
+    }
+
+    fn price(&self, _: i64) -> i64 {
+        1
+    }
+
+    async fn generate(&self, _: &Prompt) -> Result<Written, VendorError> {
+        Err(not_expected())
+    }
+}
+
+#[async_trait]
+impl Mailer for Nobody {
+    async fn send(&self, _: &OutboundMail, _: Duration) -> Result<Accepted, VendorError> {
         Err(not_expected())
     }
 }

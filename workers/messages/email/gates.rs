@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Rules;
 use crate::messages::{
-    gates::{Consent, Level, Verdict},
+    gates::{Level, Verdict},
     quiet_hours::{self, Book, Hours},
 };
 
@@ -28,6 +28,17 @@ impl Needed {
             Self::ExpressWritten => level == Level::ExpressWritten,
         }
     }
+}
+
+/// The best consent on record that is not revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Consent {
+    /// Its row, as evidence.
+    pub consent_id: i64,
+    /// How strong it is.
+    pub level: Level,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// What is known when the gates are asked. Serialized as the evidence: no address, no text.

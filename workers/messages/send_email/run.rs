@@ -18,11 +18,11 @@ use crate::{
     messages::{
         email::{
             UNSUBSCRIBE_PATH, address,
-            gates::{self, Facts},
+            gates::{self, Consent, Facts},
             mailer::OutboundMail,
             opt_out, senders,
         },
-        gates::{Consent, Level, Verdict},
+        gates::{Level, Verdict},
         quiet_hours::Book,
         record,
         send_sms::parked_as,

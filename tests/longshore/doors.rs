@@ -27,6 +27,7 @@ const DOORS: &[Door] = &[
         names: &["utoipa::"],
         doors: &["src/api/", "src/store/job_view.rs", "src/store/plans.rs", "src/tenancy/"],
     },
+    Door { what: "SMTP", names: &["lettre::"], doors: &["workers/vendors/smtp.rs"] },
     Door { what: "AES-GCM", names: &["ring::"], doors: &["workers/secrets/cipher.rs"] },
     Door { what: "clap", names: &["clap::", "clap_complete::"], doors: &["src/cli/", "src/main.rs"] },
     Door { what: "tables for people", names: &["comfy_table::"], doors: &["src/cli/", "src/dev/"] },

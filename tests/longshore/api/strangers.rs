@@ -15,7 +15,7 @@ use crate::support::{Stepper, services};
 
 /// Operations that name nothing in their address, and why a stranger learns nothing by them. Whoever adds an operation adds it
 /// here, or gives [`named`] something of the other team's for it.
-const NAMES_NOTHING: [&str; 19] = [
+const NAMES_NOTHING: [&str; 22] = [
     "enqueueJob",
     "enqueueJobs",
     "listJobs",
@@ -30,6 +30,10 @@ const NAMES_NOTHING: [&str; 19] = [
     "createWebhookEndpoint",
     // Its name is the caller's own: the same name is another schedule.
     "putSchedule",
+    "listApprovals",
+    // Messages that it names and the team does not have are none of those that it approves.
+    "approveMany",
+    "listApprovalDecisions",
     "listSettings",
     "listFlags",
     "getQuotas",
@@ -67,6 +71,7 @@ async fn house() -> House {
     let hook = hook.as_str().expect("an endpoint").to_owned();
     let sent = door::json(door.post(&format!("/v1/webhook-endpoints/{hook}/test"), &json!({})).await).await;
     assert_eq!(sent["id"], DELIVERY);
+    let (campaign, message) = content(&door).await;
     let other = door.db.team("stranger").await;
     let stranger = key(&door.db, other, &Scope::ALL, None).await.0;
     let absent = |prefix: &str| format!("{prefix}_424242");
@@ -78,8 +83,25 @@ async fn house() -> House {
         ("/v1/schedules/", ["nightly".into(), "nowhere".into()]),
         ("/v1/keys/", [own_key, "000000000000".into()]),
         ("/v1/webhook-endpoints/", [hook, absent("ep")]),
+        ("/v1/approvals/", [message, "424242".into()]),
+        ("/v1/campaigns/", [campaign, "424242".into()]),
     ]);
     House { door, stranger, named }
+}
+
+/// A draft of a campaign, and a message of it that somebody has to look at.
+async fn content(door: &Door) -> (String, String) {
+    let made = "with c as (
+            insert into longshore.campaigns (team_id, name, sender, engagement) values ($1, 'Spring', '+12125550199', '{high}') returning campaign_id),
+          l as (insert into longshore.leads (team_id, phone) values ($1, '+12125550101') returning lead_id),
+          m as (
+            insert into longshore.messages (team_id, campaign_id, lead_id, step, sender, recipient, body, approval)
+            select $1, campaign_id, lead_id, 1, '+12125550199', '+12125550101', 'Hello', 'preview' from c, l returning campaign_id, message_id),
+          t as (
+            insert into longshore.message_texts (team_id, message_id, source, body, written_by)
+            select $1, message_id, 'template', 'Hello', 'job 1' from m)
+        select campaign_id::text, message_id::text from m";
+    sqlx::query_as(made).bind(door.team.0).fetch_one(&door.db.admin).await.expect("a message")
 }
 
 impl House {

@@ -11,6 +11,8 @@ use longshore::{
         db,
         dead::run_dead_plan::RunDeadPlan,
         enrollment::campaigns::{self, NewCampaign, NewStep},
+        ids::TeamId,
+        messages::{send_sms::SendSms, write_text::WriteText},
         people::{erase_person::ErasePerson, export_person::ExportPerson},
         webhooks::deliver_webhook::DeliverWebhook,
     },
@@ -27,6 +29,9 @@ use crate::{
 
 /// Commands that change nothing.
 const READS: &[&str] = &[
+    "approvals export",
+    "approvals list",
+    "approvals show",
     "audit export",
     "audit list",
     "audit verify",
@@ -34,6 +39,7 @@ const READS: &[&str] = &[
     "campaigns show",
     "completions",
     "config check",
+    "content show",
     "config show",
     "credits balance",
     "credits verify",
@@ -42,6 +48,7 @@ const READS: &[&str] = &[
     "dead report",
     "dead show",
     "doctor",
+    "email sender show",
     "export openapi",
     "export ts",
     "buckets list",
@@ -123,6 +130,14 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("campaigns pause", "campaigns pause 1 --team acme", "campaign.pause"),
     ("campaigns resume", "campaigns resume 1 --team acme", "campaign.resume"),
     ("campaigns stop", "campaigns stop 1 --team acme --yes", "campaign.stop"),
+    ("content set", "content set 2 CONTENT --team acme", "campaign.content"),
+    ("approvals approve", "approvals approve 1 --team acme", "approval.approve"),
+    ("approvals reject", "approvals reject 2 --team acme", "approval.reject"),
+    ("approvals edit", "approvals edit 3 Hi --team acme", "approval.edit"),
+    ("approvals rewrite", "approvals rewrite 4 --team acme", "approval.rewrite"),
+    ("email sender set", "email sender set hi@acme.example.com --team acme --name Acme --postal '1 Main Street'", "email.sender"),
+    ("email consent", "email consent ada@example.com --team acme --method paper", "email.consent"),
+    ("email suppress", "email suppress ada@example.com --team acme", "email.suppress"),
     ("people export", "people export --team acme --phone 617-555-0123", "people.export"),
     ("people erase", "people erase --team acme --phone 617-555-0123 --yes", "people.erase"),
     ("teams export", "teams export acme", "team.export"),
@@ -179,12 +194,17 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
     let waiting = fleet.enqueue(fleet.acme, "").await;
     let mut tx = db::begin_as(&fleet.db.pool("api"), fleet.acme).await.expect("a transaction");
     campaigns::create(&mut tx, fleet.acme, &spring()).await.expect("a campaign");
+    campaigns::create(&mut tx, fleet.acme, &NewCampaign { name: "Summer".into(), ..spring() }).await.expect("a campaign");
     tx.commit().await.expect("a commit");
+    to_look_at(&fleet.db.admin, fleet.acme, 1, 4).await;
+    let mut content = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut content, br#"[{"step": 1, "approval": true}]"#).expect("a content");
     let mut key = String::new();
     for (command, line, action) in DEEDS {
         let line = line
             .replace("KEY", &key)
             .replace("WAITING", &waiting.to_string())
+            .replace("CONTENT", &content.path().display().to_string())
             .replace("LETTER0", &jobs[0].to_string())
             .replace("LETTER1", &jobs[1].to_string());
         assert!(line.starts_with(command), "{line} tries another command than {command}");
@@ -212,6 +232,20 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
     }
     let verify = fleet.run("audit verify");
     assert_eq!(verify.code, 0, "{verify}");
+}
+
+/// Messages of a campaign that somebody has to look at and that a model can write anew, numbered from 1 in a new database.
+async fn to_look_at(pool: &PgPool, team: TeamId, campaign: i64, count: i32) {
+    let made = "with s as (
+            insert into longshore.step_contents (team_id, campaign_id, step, prompt, approval, changed_by) values ($1, $2, 1, 'Be kind.', true, 'test')),
+          l as (
+            insert into longshore.leads (team_id, phone) select $1, '+1212' || (5551000 + n) from generate_series(1, $3) n returning lead_id, phone),
+          m as (
+            insert into longshore.messages (team_id, campaign_id, lead_id, step, sender, recipient, body, approval)
+            select $1, $2, lead_id, 1, '+12125550199', phone, 'Hello', 'preview' from l order by lead_id returning message_id)
+        insert into longshore.message_texts (team_id, message_id, source, body, written_by)
+        select $1, message_id, 'template', 'Hello', 'job 1' from m";
+    sqlx::query(made).bind(team.0).bind(campaign).bind(count).execute(pool).await.expect("messages");
 }
 
 fn spring() -> NewCampaign {
@@ -285,6 +319,12 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("createKey", "/v1/keys", r#"{"name": "another", "scopes": ["dead"]}"#, "key.create"),
     ("rotateKey", "/v1/keys/KEY/rotate", "", "key.rotate"),
     ("revokeKey", "/v1/keys/KEY", "", "key.revoke"),
+    ("approveMany", "/v1/approvals", r#"{"at_most": 1}"#, "approval.approve"),
+    ("rejectMessage", "/v1/approvals/2/reject", "", "approval.reject"),
+    ("editMessage", "/v1/approvals/3/edit", r#"{"body": "Hi"}"#, "approval.edit"),
+    ("approveMessage", "/v1/approvals/3/approve", "", "approval.approve"),
+    ("rewriteMessage", "/v1/approvals/4/rewrite", "", "approval.rewrite"),
+    ("putCampaignContent", "/v1/campaigns/1/content", r#"{"steps": [{"step": 1, "approval": true}]}"#, "campaign.content"),
     ("exportPerson", "/v1/people/exports", r#"{"email": "ada@example.com"}"#, "people.export"),
     ("erasePerson", "/v1/people/erasures", r#"{"phone": "+16175550123", "reason": "ticket 7"}"#, "people.erase"),
     (
@@ -316,12 +356,17 @@ fn operations() -> Vec<(String, Method)> {
 async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
     let mut door = Door::open().await;
     let kinds = registry().add::<RunDeadPlan>().add::<ErasePerson>().add::<ExportPerson>().add::<DeliverWebhook>();
+    let kinds = kinds.add::<SendSms>().add::<WriteText>();
     let stepper = Stepper::new(&door.db, kinds, services(&door.db)).await;
     let mut letters = Vec::new();
     for _ in 0..3 {
         letters.push(door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" } })).await);
     }
     stepper.drain("greetings").await;
+    let mut tx = db::begin_as(&door.db.pool("api"), door.team).await.expect("a transaction");
+    campaigns::create(&mut tx, door.team, &spring()).await.expect("a campaign");
+    tx.commit().await.expect("a commit");
+    to_look_at(&door.db.admin, door.team, 1, 4).await;
     let (key, key_id) = door::key(&door.db, door.team, &[Scope::Dead, Scope::Schedules, Scope::Admin], None).await;
     door.key = key;
     let known = operations();

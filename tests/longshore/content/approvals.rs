@@ -66,7 +66,8 @@ async fn no_statement_marks_what_is_not_cleared_for_a_vendor() {
     for state in ["dispatching", "accepted", "delivered", "failed", "unknown"] {
         let mark = "update longshore.messages set state = $2, attempted_at = now(), accepted_at = now(),
             ended_at = case when $2 in ('delivered', 'failed') then now() end where message_id = $1";
-        let marked = sqlx::query(mark).bind(message).bind(state).execute(&world.db.admin).await.expect_err("a refusal").to_string();
+        let marked =
+            sqlx::query(mark).bind(message).bind(state).execute(&world.db.admin).await.expect_err("a refusal").to_string();
         assert!(marked.contains("messages_cleared"), "{state}: {marked}");
     }
 }

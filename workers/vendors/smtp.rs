@@ -170,7 +170,7 @@ impl Smtp {
         let wrong = |what: &str| VendorError::Refused { vendor: VENDOR, code: 0, reason: format!("{what} can't be written") };
         let from: Address = mail.from.parse().map_err(|_| wrong("the sender's address"))?;
         let to: Address = mail.to.parse().map_err(|_| wrong("the recipient's address"))?;
-        let written = write(mail, &from, &to).map_err(|what| wrong(what))?;
+        let written = write(mail, &from, &to).map_err(wrong)?;
         let mut server = self.connection().await?;
         let ok = |phase| move |error| meaning(phase, &error);
         server.command(Mail::new(Some(from), Vec::new())).await.map_err(ok(Phase::Sender))?;

@@ -60,7 +60,7 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
             let mut config = env.config()?;
             config.worker.slots = wanted.slots.unwrap_or(config.worker.slots);
             let queues = queues(&wanted.queues, &config)?;
-            serve::worker(config, queues, wanted.suspects).await
+            Box::pin(serve::worker(config, queues, wanted.suspects)).await
         }
     };
     ended.map(|()| Exit::Done).map_err(from_role)

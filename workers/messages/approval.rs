@@ -34,7 +34,7 @@ pub enum ApprovalError {
     #[error("message {0} does not exist, or its step needs no approval")]
     NotFound(i64),
     /// Where it stands allows no such decision.
-    #[error("message {message} is {stage}; it can be {} only while it is in preview", .deed.done())]
+    #[error("message {message} is {stage}; it can be {} only while it is {}", .deed.done(), .deed.possible_in())]
     NotNow {
         /// Which.
         message: i64,
@@ -216,7 +216,8 @@ pub async fn reject(conn: &mut PgConnection, team: TeamId, message: i64, by: By<
     write_down(conn, team, Deed::Reject, &format!("message {message}"), by, json!({ "text": held.text })).await
 }
 
-/// Puts another wording in place of the one there is, which is kept. It still has to be approved. Returns its number.
+/// Puts another wording in place of the one there is, which is kept, or of the one that is being written, which is not asked for
+/// any more. It still has to be approved. Returns its number.
 pub async fn edit(
     conn: &mut PgConnection,
     team: TeamId,
@@ -325,7 +326,7 @@ pub async fn approve_many(
     Ok(ApprovedMany { approved, more })
 }
 
-/// A message whose row this transaction holds, in preview.
+/// A message whose row this transaction holds, not cleared.
 struct Held {
     channel: Channel,
     subject: Option<String>,

@@ -196,6 +196,24 @@ async fn one_person_has_ten_texts_an_hour_written_anew() {
 }
 
 #[tokio::test]
+async fn nobody_has_to_wait_for_a_model_that_does_not_answer() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let message = world.message(&worker, "Hello", written("Be kind."), "ada@example.com").await;
+    let mut tx = world.api().await;
+    let early = approval::approve(&mut tx, world.team, message, BY).await.expect_err("a refusal");
+    assert!(matches!(early, ApprovalError::NotNow { stage: Stage::Draft, .. }), "{early}");
+    approval::edit(&mut tx, world.team, message, (None, "Dear Ada"), BY).await.expect("an edit");
+    tx.commit().await.expect("a commit");
+    worker.drain("texts").await;
+    assert_eq!((world.stands(message).await.0.as_str(), world.sandbox.azure.asked().len()), ("preview", 0));
+    let mut tx = world.api().await;
+    approval::approve(&mut tx, world.team, message, BY).await.expect("an approval");
+    tx.commit().await.expect("a commit");
+    assert_eq!((world.column(message, "body").await.as_deref(), world.jobs("send_sms").await), (Some("Dear Ada"), 1));
+}
+
+#[tokio::test]
 async fn a_text_that_nobody_wrote_is_not_written_anew() {
     let world = World::new().await;
     let worker = world.worker().await;

@@ -1,4 +1,4 @@
--- Ends a message in preview: it never leaves.
+-- Ends a message that is not cleared: it never leaves.
 update longshore.messages
 set approval = 'rejected',
     state = 'suppressed',
@@ -7,5 +7,5 @@ set approval = 'rejected',
     changed_at = now()
 where team_id = $1
   and message_id = $2
-  and approval = 'preview'
+  and approval in ('draft', 'preview')
   and state = 'planned'

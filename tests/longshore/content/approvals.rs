@@ -1,12 +1,15 @@
 //! What needs somebody's look leaves only when they let it, once, in the words that they saw; and what was decided is kept.
 
-use longshore::workers::{
-    db,
-    messages::{
-        approval::{self, ApprovalError, ApprovedMany, By, Filter, Many, decisions, stage::Stage},
-        content::Rules,
-        opt_out::{self, Reason},
-        send_sms::SendSms,
+use longshore::{
+    queue::settle::Verdict,
+    workers::{
+        db,
+        messages::{
+            approval::{self, ApprovalError, ApprovedMany, By, Filter, Many, decisions, stage::Stage},
+            content::Rules,
+            opt_out::{self, Reason},
+            send_sms::SendSms,
+        },
     },
 };
 use serde_json::{Value, json};
@@ -45,7 +48,8 @@ async fn a_message_that_needs_a_look_waits_for_it_whatever_job_is_enqueued() {
     assert_eq!(world.stands(message_id).await, ("preview".into(), "planned".into()));
     assert_eq!(world.jobs("send_sms").await, 0);
     worker.enqueue(world.team, &SendSms { message_id }).await;
-    worker.drain("messages").await;
+    let (_, verdict) = worker.next("messages").await.expect("a run");
+    assert!(matches!(verdict, Verdict::Nothing), "a job that came too early ends, and is not tried again: {verdict:?}");
     assert_eq!((world.sandbox.twilio.calls(), world.stands(message_id).await.1.as_str()), (0, "planned"));
     let waiting = waiting(&world).await;
     assert_eq!((waiting[0].message, waiting[0].body.as_str()), (message_id, "Hello Ada"));

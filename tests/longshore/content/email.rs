@@ -240,6 +240,37 @@ async fn leaving_by_a_mail_stops_every_channel_at_once() {
 }
 
 #[tokio::test]
+async fn a_way_out_that_is_being_committed_holds_the_next_mail_until_it_is() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    let first = planned(&world, &worker, "ada@example.com").await;
+    worker.drain("messages").await;
+    let lead: i64 = world.column(first, "lead_id").await.expect("a lead").parse().expect("a number");
+    let next = world.campaign("Again {{ first_name }}", mail()).await;
+    for statement in [
+        "update longshore.enrollments set state = 'completed', next_step = null, next_due_at = null where lead_id = $2",
+        "insert into longshore.enrollments (team_id, campaign_id, lead_id, next_step, next_due_at, run_job)
+         select team_id, $1, lead_id, 1, '2026-11-01', 1 from longshore.leads where lead_id = $2",
+    ] {
+        sqlx::query(statement).bind(next).bind(lead).execute(&world.db.admin).await.expect("a statement");
+    }
+    let second = world.plan(&worker, next).await[0];
+
+    let mut leaving = world.api().await;
+    opt_out::unsubscribe(&mut leaving, world.team, first).await.expect("a way out");
+    let commit = async {
+        let select = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        while sqlx::query_scalar::<_, i64>(select).fetch_one(&world.db.admin).await.expect("a count") == 0 {
+            tokio::task::yield_now().await;
+        }
+        leaving.commit().await.expect("a commit");
+    };
+    let within = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(worker.next("messages"), commit) });
+    within.await.expect("the mail to wait, and to go on");
+    assert_eq!((world.stands(second).await.1.as_str(), taken(&world, "ada@example.com").len()), ("suppressed", 1));
+}
+
+#[tokio::test]
 async fn an_operator_keeps_an_address_from_getting_anything() {
     let world = World::new().await;
     let worker = world.worker().await;

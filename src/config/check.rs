@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Config;
-use crate::api::cors;
+use crate::{api::cors, workers::vendors::smtp::Security};
 
 impl Config {
     /// Names each setting that can't work to `problem`.
@@ -54,6 +54,11 @@ impl Config {
         within("vendors.twilio.timeout_milliseconds", twilio.as_millis(), &(100..=60_000), problem);
         within("vendors.apollo.timeout_milliseconds", self.vendors.apollo.timeout_milliseconds, &(100..=60_000), problem);
         within("vendors.azure.timeout_milliseconds", self.vendors.azure.timeout_milliseconds, &(100..=60_000), problem);
+        let smtp = &self.vendors.smtp;
+        let local = ["localhost", "127.0.0.1", "::1"].contains(&smtp.host.as_str());
+        if smtp.security == Security::None && !smtp.username.is_empty() && !local {
+            problem("vendors.smtp.security", "must not be none: the password would travel in the clear".into());
+        }
         let (content, email) = (&self.rules.content, &self.rules.email);
         within("rules.content.max_tokens", content.max_tokens, &(16..=2000), problem);
         within("rules.content.rewrites_per_hour", content.rewrites_per_hour, &(0..=10_000), problem);

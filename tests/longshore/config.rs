@@ -249,6 +249,18 @@ fn values_that_cannot_work_are_all_named_at_once() {
 }
 
 #[test]
+fn a_password_never_goes_to_a_mail_server_in_the_clear() {
+    let server = |host: &str, security: &str| {
+        format!("[vendors.smtp]\nhost = \"{host}\"\nsecurity = \"{security}\"\nusername = \"acme\"\n")
+    };
+    let problem = Setup::new().file(&server("mail.example.com", "none")).problem();
+    insta::assert_snapshot!(problem, @"configuration: vendors.smtp.security must not be none: the password would travel in the clear (/fleet.toml:3)");
+    for (host, security) in [("mail.example.com", "starttls"), ("mail.example.com", "tls"), ("127.0.0.1", "none")] {
+        assert!(Setup::new().file(&server(host, security)).load().is_ok(), "{host} {security}");
+    }
+}
+
+#[test]
 fn a_bad_choice_names_the_good_ones() {
     let problem = Setup::new().file("[log]\nformat = \"xml\"\n").problem();
     insta::assert_snapshot!(problem, @r#"configuration: log.format must be one of auto, json, pretty, not "xml" (/fleet.toml:2)"#);

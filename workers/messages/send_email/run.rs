@@ -124,7 +124,9 @@ impl SendEmail {
                     .execute(&mut *tx)
                     .await?;
                 let vendor = ctx.services().vendors.mail.name();
-                sqlx::query_file!("messages/send_email/mark.sql", team.0, self.message_id, vendor).execute(&mut *tx).await?;
+                sqlx::query_file!("messages/send_email/mark.sql", team.0, self.message_id, vendor, sender.address)
+                    .execute(&mut *tx)
+                    .await?;
                 tx.commit().await?;
                 let url = format!("{}{UNSUBSCRIBE_PATH}{}", rules.public_url.trim_end_matches('/'), hex::encode(link));
                 let body = body(&message.body, &sender, &url);
@@ -133,7 +135,7 @@ impl SendEmail {
                         team,
                         message_id: self.message_id,
                         to: message.recipient,
-                        from: message.sender,
+                        from: sender.address,
                         from_name: sender.name,
                         reply_to: sender.reply_to,
                         subject: message.subject.unwrap_or_default(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 
 use super::door::{self, Door, key, problem, registry, until};
-use crate::support::{Stepper, pgbouncer::PgBouncer, services};
+use crate::support::{PATIENCE, Stepper, pgbouncer::PgBouncer, services};
 
 fn greet(name: &str) -> Value {
     json!({ "kind": "greet", "payload": { "name": name } })
@@ -54,7 +54,7 @@ impl Events {
                 self.text = rest;
                 return Some(one);
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(60), self.response.chunk()).await.expect("an event in time");
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time");
             self.text.push_str(std::str::from_utf8(&chunk.expect("bytes")?).expect("UTF-8"));
         }
     }

@@ -107,6 +107,8 @@ begin
     using (team_id = (select longshore.current_team())) with check (team_id = (select longshore.current_team()))$p$, target);
   execute format('create policy engine on %s to longshore_engine using (true) with check (true)', target);
   execute format('create policy oversight on %s for select to longshore_operator, longshore_auditor using (true)', target);
+  -- The engine erases on request what a table knows of a person or a team (docs/PRIVACY.md), also of tables of tomorrow.
+  execute format('grant select, update, delete on %s to longshore_engine', target);
   execute format('grant select on %s to longshore_operator, longshore_auditor', target);
   if team_access <> '' then
     execute format('grant %s on %s to longshore_api, longshore_worker, longshore_scheduler, longshore_operator', team_access, target);

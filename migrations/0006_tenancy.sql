@@ -7,6 +7,7 @@ create table longshore.teams (
   created_at timestamptz not null default now()
 );
 call longshore.protect('longshore.teams', 'select');
+revoke delete on longshore.teams from longshore_engine;
 grant insert on longshore.teams to longshore_operator;
 create policy operate on longshore.teams for insert to longshore_operator with check (true);
 -- A scheduler finds the teams of the schedules that a configuration declares.

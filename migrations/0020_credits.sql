@@ -26,6 +26,7 @@ create table longshore.credit_accounts (
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 call longshore.protect('longshore.credit_accounts', 'select');
 grant select, insert, update on longshore.credit_accounts to longshore_engine;
+revoke delete on longshore.credit_accounts from longshore_engine;
 
 create table longshore.credit_holds (
   team_id uuid not null references longshore.teams,
@@ -46,6 +47,7 @@ create table longshore.credit_holds (
 create index credit_holds_open on longshore.credit_holds (expires_at) where state in ('held', 'unknown');
 call longshore.protect('longshore.credit_holds', 'select');
 grant select, insert, update on longshore.credit_holds to longshore_engine;
+revoke delete on longshore.credit_holds from longshore_engine;
 
 create table longshore.ledger_entries (
   team_id uuid not null,                             -- a team: each entry has its account, and that its team
@@ -65,6 +67,7 @@ create table longshore.ledger_entries (
 );
 call longshore.protect('longshore.ledger_entries', 'select');
 grant select, insert on longshore.ledger_entries to longshore_engine;
+revoke update, delete on longshore.ledger_entries from longshore_engine;
 
 -- For records that nobody may rewrite, whatever the role.
 create function longshore.refuse_change() returns trigger
@@ -106,7 +109,7 @@ declare
   transfer constant bigint := nextval('longshore.credit_transfers');
 begin
   insert into longshore.ledger_entries (team_id, transfer_id, account, amount, kind, job_id, step, call, reason)
-  select team, transfer, s.account, s.amount, entry_kind, job, credit_post.step, credit_post.call, left(credit_post.reason, 500)
+  select team, transfer, s.account, s.amount, entry_kind, job, credit_post.step, credit_post.call, longshore.audit_words(credit_post.reason)
   from unnest(accounts, amounts) s(account, amount)
   where s.amount <> 0;
 end $$;

@@ -18,6 +18,7 @@ create table longshore.vendor_intents (
 );
 create index vendor_intents_lead on longshore.vendor_intents (team_id, lead_id, started_at);
 call longshore.protect('longshore.vendor_intents', 'select, insert');
+revoke update, delete on longshore.vendor_intents from longshore_engine;
 create trigger append_only before update or delete or truncate on longshore.vendor_intents
   for each statement execute function longshore.refuse_change();
 
@@ -37,6 +38,7 @@ create table longshore.vendor_calls (
   check ((credits is null) = (outcome = 'unknown'))
 );
 call longshore.protect('longshore.vendor_calls', 'select, insert');
+revoke update, delete on longshore.vendor_calls from longshore_engine;
 create trigger append_only before update or delete or truncate on longshore.vendor_calls
   for each statement execute function longshore.refuse_change();
 

@@ -19,6 +19,7 @@ create table longshore.audit_log (
 create index audit_log_at on longshore.audit_log (at);
 call longshore.protect('longshore.audit_log', 'select');
 grant select, insert on longshore.audit_log to longshore_engine;
+revoke update, delete on longshore.audit_log from longshore_engine;
 -- Not even its owner has these of its own accord; should somebody be given them, the trigger says no all the same.
 revoke update, delete, truncate on longshore.audit_log from longshore_owner;
 create trigger append_only before update or delete or truncate on longshore.audit_log
@@ -33,5 +34,6 @@ create table longshore.audit_heads (
 ) with (fillfactor = 50);
 call longshore.protect('longshore.audit_heads', 'select');
 grant select, insert, update on longshore.audit_heads to longshore_engine;
+revoke delete on longshore.audit_heads from longshore_engine;
 
 reset role;

@@ -36,7 +36,7 @@ use crate::{
         failpoints,
         rules::Rules,
         secrets::{self, Keyring},
-        vendors,
+        vendors::{self, receiver},
     },
 };
 
@@ -73,6 +73,9 @@ pub struct Config {
     /// What secrets are sealed with.
     #[serde(default)]
     pub secrets: secrets::Config,
+    /// Webhooks to teams' own servers.
+    #[serde(default)]
+    pub webhooks: vendors::receiver::Rules,
     /// What the job kinds are told.
     #[serde(default)]
     pub rules: Rules,
@@ -191,7 +194,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// What of it is the door's.
+    /// What of it is the door's: all but the keyring, which is not of this section.
     pub fn tuning(&self, pools: Pools) -> Tuning {
         Tuning {
             quota: Quota { per_second: self.requests_per_second, burst: self.requests_at_once },
@@ -199,6 +202,8 @@ impl Api {
             waiting_per_key: self.waiting_per_key as usize,
             origins: Origins::new(&self.cors_origins),
             reserve: pools.reserve,
+            keyring: Keyring::default(),
+            webhooks: receiver::Rules::default(),
         }
     }
 }

@@ -10,7 +10,10 @@ use longshore_workers::{
     datalake::object_store,
     db::{self, PoolSize},
     registry::Registry,
-    vendors::Vendors,
+    vendors::{
+        Vendors,
+        receiver::{Receivers, SystemResolver},
+    },
 };
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -67,7 +70,8 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let stop = role.shutdown.stop().clone();
     let (clock, random, thresholds) = (role.clock.clone(), role.random.clone(), role.config.dead);
-    let tuning = role.config.api.tuning(role.config.database.pools);
+    let (keyring, webhooks) = (role.config.keyring(), role.config.webhooks);
+    let tuning = api::Tuning { keyring, webhooks, ..role.config.api.tuning(role.config.database.pools) };
     let state = ApiState::new(pool.clone(), role.registry.clone(), clock, random, stop.clone(), thresholds, tuning);
     let reserve = state.reserve.clone();
     let hooks = role.config.api.public_url.clone().map(|public_url| Hooks {
@@ -76,6 +80,7 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
         auth_token: role.config.vendors.twilio.auth_token.clone(),
         public_url,
     });
+    telemetry::door_at_zero();
     let pulse = role.turning();
     role.ready(
         pulse,
@@ -345,6 +350,8 @@ impl Role {
             objects: object_store::open(&self.config.objects)?,
             rules: self.config.rules.clone(),
             keyring: self.config.keyring(),
+            lately: longshore_workers::settings::Lately::default(),
+            receivers: Receivers::new(self.config.webhooks, Arc::new(SystemResolver)),
         })
     }
 

@@ -4,6 +4,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,8 @@ use crate::{
     ids::{BatchId, JobId, TeamId},
     job::{Done, Job, Outcome, Stop},
     secrets::Keyring,
-    vendors::Vendors,
+    settings::{self, Lately, Settings},
+    vendors::{Vendors, receiver::Receivers},
 };
 
 /// What every job of a process shares.
@@ -37,6 +39,10 @@ pub struct Services {
     pub rules: crate::rules::Rules,
     /// What secrets are sealed with; empty where none is configured.
     pub keyring: Keyring,
+    /// Settings and flags that were read a moment ago.
+    pub lately: Lately,
+    /// The way to customers' own servers.
+    pub receivers: Receivers,
 }
 
 /// The lease under which a job runs: its fencing token and its holder.
@@ -290,6 +296,34 @@ impl Ctx {
             return self.sleep(wait).await;
         }
         Err(Stop::snooze(wait, format!("the rate {name} is used up")))
+    }
+
+    /// What the team has set, as this transaction sees it.
+    pub async fn settings(&self, conn: &mut PgConnection) -> Result<Settings, Stop> {
+        Ok(Settings::load(conn, self.team()).await?)
+    }
+
+    /// What the team had set at most three seconds ago: for jobs of which there are thousands a second.
+    pub async fn settings_lately(&self, conn: &mut PgConnection) -> Result<Arc<Settings>, Stop> {
+        Ok(self.services.lately.settings(conn, self.team(), self.now()).await?)
+    }
+
+    /// A secret that the team has set, opened: `ctx.secret(&mut tx, catalogue::INTEGRATION_TOKEN)`. `None` where it has not.
+    pub async fn secret(&self, conn: &mut PgConnection, name: &str) -> Result<Option<SecretString>, Stop> {
+        Ok(settings::secret(conn, &self.services.keyring, self.team(), name).await?)
+    }
+
+    /// Whether a flag is on for the team (`longshore flags`), as of the last three seconds. One that nobody has defined is off.
+    pub async fn flag(&self, name: &str) -> Result<bool, Stop> {
+        let now = self.now();
+        if let Some(known) = self.services.lately.flag(self.team(), name, now) {
+            return Ok(known);
+        }
+        let mut tx = self.tx().await?;
+        let on = settings::flag(&mut tx, self.team(), name).await?;
+        tx.commit().await?;
+        self.services.lately.keep_flag(self.team(), name, on, now);
+        Ok(on)
     }
 
     /// Waits, unless the job should stop first.

@@ -58,6 +58,26 @@ impl fmt::Display for CampaignId {
 #[sqlx(transparent)]
 pub struct PlanId(pub i64);
 
+/// Where a team's webhooks go to. Written `ep_7` for people and over HTTP, a `bigint` in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct EndpointId(pub i64);
+
+/// One event for one endpoint. Written `dlv_7` for people and over HTTP, a `bigint` in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct DeliveryId(pub i64);
+
+/// What is wrong with a text that should have named an endpoint.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not the id of an endpoint; one looks like ep_7")]
+pub struct InvalidEndpointId(String);
+
+/// What is wrong with a text that should have named a delivery.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is not the id of a delivery; one looks like dlv_7")]
+pub struct InvalidDeliveryId(String);
+
 /// What is wrong with a text that should have named a job.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a job id; one looks like job_123")]
@@ -111,6 +131,8 @@ macro_rules! written {
 
 written!(JobId, "job_", InvalidJobId);
 written!(PlanId, "plan_", InvalidPlanId);
+written!(EndpointId, "ep_", InvalidEndpointId);
+written!(DeliveryId, "dlv_", InvalidDeliveryId);
 written!(BatchId, "batch_", InvalidBatchId);
 
 #[cfg(test)]

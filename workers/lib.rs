@@ -31,15 +31,21 @@ pub mod failpoints;
 #[cfg(feature = "handlers")]
 pub mod messages;
 #[cfg(feature = "handlers")]
+pub mod people;
+#[cfg(feature = "handlers")]
 pub mod registry;
 #[cfg(feature = "handlers")]
 pub mod rules;
 #[cfg(feature = "handlers")]
 pub mod secrets;
 #[cfg(feature = "handlers")]
+pub mod settings;
+#[cfg(feature = "handlers")]
 pub mod telemetry;
 #[cfg(feature = "handlers")]
 pub mod vendors;
+#[cfg(feature = "handlers")]
+pub mod webhooks;
 
 // In a producer's build a family is its payloads: the files that say what a kind is, without those that say what it does.
 #[cfg(not(feature = "handlers"))]
@@ -85,4 +91,9 @@ pub fn registry() -> registry::Registry {
         .add::<enrollment::run_sequence::RunSequence>()
         .add::<messages::send_sms::SendSms>()
         .add::<secrets::rotate_secrets::RotateSecrets>()
+        .add::<people::erase_person::ErasePerson>()
+        .add::<people::erase_team::EraseTeam>()
+        .add::<people::export_person::ExportPerson>()
+        .add::<people::export_team::ExportTeam>()
+        .add::<webhooks::deliver_webhook::DeliverWebhook>()
 }

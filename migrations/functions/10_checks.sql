@@ -201,6 +201,7 @@ begin
   select distinct k ->> 'queue' from jsonb_array_elements(kinds) k
   where not exists (select from queue.queues q where q.name = k ->> 'queue')
   on conflict do nothing;
+  if found then perform longshore.watch_queues(); end if;
   with given as (
     select k ->> 'kind' as kind, q.id as queue_id, (k ->> 'version')::smallint as version, (k ->> 'priority')::smallint as priority,
       (k ->> 'max_attempts')::smallint as max_attempts, make_interval(secs => (k ->> 'timeout_seconds')::double precision) as timeout,

@@ -72,6 +72,7 @@ begin
   if j.batch_id is not null then
     insert into queue.batch_moves (team_id, batch_id, cancelled) values (j.team_id, j.batch_id, 1);
   end if;
+  perform longshore.job_ended(j, 3::smallint, 0::smallint, reason);
 end $$;
 
 -- Accepts one job. Returns its id, or the id of the job that the same idempotency key named first.

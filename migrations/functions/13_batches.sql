@@ -56,6 +56,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
   b queue.batches;
+  next bigint;
   n integer := 0;
 begin
   if not pg_try_advisory_xact_lock(7203442) then return 0; end if;
@@ -77,10 +78,11 @@ begin
     for update skip locked
   loop
     n := n + 1;
-    update queue.batches x set ended_at = now(), then_job = case when b.then_kind is not null then
+    next := case when b.then_kind is not null then
       queue.follow(b.team_id, jsonb_build_object('kind', b.then_kind, 'payload', b.then_payload, 'limit_key', b.then_limit_key,
-        'limit_to', b.then_limit_to), b.correlation_id) end
-    where x.team_id = b.team_id and x.batch_id = b.batch_id;
+        'limit_to', b.then_limit_to), b.correlation_id) end;
+    update queue.batches x set ended_at = now(), then_job = next where x.team_id = b.team_id and x.batch_id = b.batch_id;
+    perform longshore.batch_ended(b, next);
   end loop;
   return n;
 end $$;

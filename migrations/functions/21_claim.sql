@@ -1,6 +1,15 @@
 -- Claiming: the way of a job into a process's hands (DESIGN section 3).
 set local role longshore_engine;
 
+-- Whether some webhook of the team tells of the ends of such jobs.
+create or replace function queue.is_watched(team uuid, kind text) returns boolean
+language sql stable as $$
+  select exists (
+    select from longshore.webhook_endpoints e
+    where e.team_id = team and e.of_jobs and e.disabled_at is null and (e.kinds is null or kind = any (e.kinds)))
+$$;
+comment on function queue.is_watched(uuid, text) is 'Without a search_path of its own, so that it is inlined; only pinned functions call it.';
+
 -- Claims up to `slots` jobs for a process. It hops from lane to lane (a team, and there a kind), starting behind the team
 -- `after`, so that one team's million does not delay another's one; the worker passes the last team it got, and how many of
 -- it in a row (`streak`). A team's turn is up to 25 jobs times its weight, in one claim or several, or its share of the slots
@@ -35,6 +44,10 @@ declare
   any_set boolean;
   any_ready boolean;
   any_cancel boolean;
+  any_rollout boolean;
+  rollouts text[];
+  aside integer := 0;
+  watched boolean;
   durability text;
   again boolean;
   lane_team uuid := after;
@@ -79,9 +92,10 @@ declare
   keys_full text[];
 begin
   -- Few questions: each further statement costs as much as a job.
-  select x.id, x.alive, any_mark or exists (select from queue.ready r where r.queue_id = x.id) into q, alive, any_ready
+  select x.id, x.alive, x.watched, any_mark or exists (select from queue.ready r where r.queue_id = x.id)
+  into q, alive, watched, any_ready
   from (
-    select u.id, exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) as alive
+    select u.id, u.watched, exists (select from queue.processes p where p.boot_id = boot and p.expires_at > now()) as alive
     from queue.queues u where u.name = queue_name
   ) x;
   if not found or slots < 1 then return; end if;
@@ -95,12 +109,17 @@ begin
   if not any_ready then return; end if;
   -- Assigned, because a PERFORM is a statement.
   durability := set_config('synchronous_commit', 'off', true);
-  select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels)
-  into any_pause, any_set, any_cancel;
+  select exists (select from queue.pauses), exists (select from queue.lanes l where l.queue_id = q), exists (select from queue.cancels),
+    exists (select from longshore.flags f where f.kind is not null)
+  into any_pause, any_set, any_cancel, any_rollout;
   if any_pause then
     if exists (select from queue.pauses p where p.team_id = nobody and p.queue_id in (0, q) and p.kind = '') then return; end if;
     kinds := array(select k from unnest(kinds) k
       where not exists (select from queue.pauses p where p.team_id = nobody and p.queue_id in (0, q) and p.kind = k));
+  end if;
+  if any_rollout then
+    rollouts := array(select f.kind from longshore.flags f where f.kind = any (kinds));
+    any_rollout := cardinality(rollouts) > 0;
   end if;
   -- A turn that the slots cut short goes on.
   again := any_set and streak > 0 and streak < quantum * queue.lane_weight(after, q);
@@ -164,6 +183,11 @@ begin
     continue when lane_kind <> all (kinds);
     continue when any_pause and exists (
       select from queue.pauses p where p.team_id = lane_team and p.queue_id in (0, q) and p.kind in ('', lane_kind));
+    if any_rollout and lane_kind = any (rollouts) and queue.holds_back(lane_team, lane_kind) then
+      -- Out of the way, so that later claims hop over nothing; so many that this one is not held up.
+      if aside < 1000 then aside := aside + queue.set_aside(q, lane_team, lane_kind, 1000 - aside); end if;
+      continue;
+    end if;
     if lane_team is distinct from had then
       teams := teams + 1;
       exit when teams > most;
@@ -307,7 +331,9 @@ begin
     group by t.part, t.team_id, t.priority, t.kind, t.keep, t.attempt, t.special, t.limit_key, t.limit_to
   ), leased as (
     insert into queue.leases (team_id, queue_id, priority, kind, keep, boot_id, attempt, special, limit_key, limit_to, open)
-    select l.team_id, q, l.priority, l.kind, l.keep, boot, l.attempt + 1, l.special, l.limit_key, l.limit_to, l.jobs
+    -- Of the ends of some jobs a webhook tells: those are settled one by one.
+    select l.team_id, q, l.priority, l.kind, l.keep, boot, l.attempt + 1, l.special or watched and queue.is_watched(l.team_id, l.kind),
+      l.limit_key, l.limit_to, l.jobs
     from lots l where (select count(*) from spent) >= 0
     returning fence, team_id, keep, kind, priority, attempt, open, claimed_at, special
   )
@@ -365,6 +391,7 @@ begin
     where q.name = any (queue_names) and x.kind = any (kinds)
       and not exists (select from queue.pauses p where p.team_id in (x.team_id, '00000000-0000-0000-0000-000000000000')
         and p.queue_id in (0, x.queue_id) and p.kind in ('', x.kind))
+      and not queue.holds_back(x.team_id, x.kind)
     order by x.ready_at, x.job_id limit 100 for update of x skip locked
   loop
     continue when s.limit_key is not null and (
@@ -376,11 +403,12 @@ begin
     return query
     with leased as (
       insert into queue.leases (team_id, queue_id, priority, kind, keep, boot_id, attempt, special, limit_key, limit_to, open)
-      values (s.team_id, s.queue_id, s.priority, s.kind, s.keep, boot, s.attempt + 1, s.special, s.limit_key, s.limit_to, array[s.job_id])
-      returning fence, attempt, claimed_at
+      values (s.team_id, s.queue_id, s.priority, s.kind, s.keep, boot, s.attempt + 1, s.special or queue.is_watched(s.team_id, s.kind),
+        s.limit_key, s.limit_to, array[s.job_id])
+      returning fence, attempt, claimed_at, special
     )
     select l.fence, j.id, j.team_id, j.kind, j.version, j.priority, l.attempt, j.max_attempts, j.payload, j.correlation_id, j.created_at,
-      l.claimed_at, exists (select from queue.cancels c where c.job_id = j.id and c.team_id = j.team_id), s.special
+      l.claimed_at, exists (select from queue.cancels c where c.job_id = j.id and c.team_id = j.team_id), l.special
     from leased l join queue.jobs j on j.id = s.job_id and j.team_id = s.team_id and j.keep = s.keep;
     return;
   end loop;

@@ -30,7 +30,8 @@ begin
   return held;
 end $$;
 
--- What else depends on the end of a job that was just taken out of its lease: the next with its key, its batch, its chain.
+-- What else depends on the end of a job that was just taken out of its lease: the next with its key, its batch, its
+-- chain, who is told of it.
 -- `outcome` null: it did not end, but its place is free.
 create or replace function queue.after_release(held queue.leases, job bigint, outcome smallint) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
@@ -47,6 +48,7 @@ begin
   if j.chain is not null and outcome = 1 then
     perform queue.follow(j.team_id, j.chain -> 0, j.correlation_id, j.id, nullif(j.chain - 0, '[]'));
   end if;
+  perform longshore.job_ended(j, outcome, held.attempt);
 end $$;
 
 -- Makes blocked jobs ready for which there is room now. Under the lock of their limit, so that no claim sets one aside

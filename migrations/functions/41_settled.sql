@@ -1,7 +1,8 @@
 -- What is settled is forgotten after a time: it has no partition to go with, so it goes in small bites.
 set local role longshore_engine;
 
--- Forgets plans and batches that ended, dead letters that were replayed or discarded, and ticks that fired, more than `days`
+-- Forgets plans and batches that ended, dead letters that were replayed or discarded, ticks that fired, and deliveries of webhooks
+-- that ended, more than `days`
 -- ago: at most `most` rows of each. A letter stays as long as a plan speaks of it, a batch as long as the job behind it is not
 -- over, and of each schedule the last tick. One process at a time. Returns how many rows went.
 create or replace function queue.forget_settled(days integer, most integer default 1000) returns integer
@@ -45,6 +46,12 @@ begin
       and exists (select from queue.ticks later where later.team_id = x.team_id and later.schedule = x.schedule and later.due_at > x.due_at)
     order by x.fired_at limit most
   ) old where t.team_id = old.team_id and t.schedule = old.schedule and t.due_at = old.due_at;
+  get diagnostics n = row_count;
+  gone := gone + n;
+  delete from longshore.webhook_deliveries d using (
+    select x.team_id, x.delivery_id from longshore.webhook_deliveries x
+    where x.ended_at < cut order by x.ended_at limit most for update skip locked
+  ) old where d.team_id = old.team_id and d.delivery_id = old.delivery_id;
   get diagnostics n = row_count;
   return gone + n;
 end $$;

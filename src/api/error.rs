@@ -77,6 +77,8 @@ pub enum Code {
     AlreadySettled,
     ApprovalNeeded,
     KeyInUse,
+    PreconditionFailed,
+    PreconditionRequired,
     StillReplacing,
     TooLarge,
     UnsupportedMediaType,
@@ -93,6 +95,7 @@ pub enum Code {
     Internal,
     Busy,
     NotReady,
+    NoKeyring,
 }
 
 impl Code {
@@ -116,6 +119,8 @@ impl Code {
             Self::AlreadySettled => (S::CONFLICT, "already_settled", "The dead letter or plan is settled already"),
             Self::ApprovalNeeded => (S::CONFLICT, "approval_needed", "The plan is too large for one person"),
             Self::KeyInUse => (S::CONFLICT, "key_in_use", "The idempotency key is being used by an unfinished request"),
+            Self::PreconditionFailed => (S::PRECONDITION_FAILED, "precondition_failed", "It was changed meanwhile"),
+            Self::PreconditionRequired => (S::PRECONDITION_REQUIRED, "precondition_required", "If-Match is needed"),
             Self::StillReplacing => (S::CONFLICT, "still_replacing", "The API key is being replaced already"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too_large", "The request is too large"),
             Self::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON"),
@@ -132,6 +137,7 @@ impl Code {
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "Something failed on our side"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "The service is busy"),
             Self::NotReady => (S::SERVICE_UNAVAILABLE, "not_ready", "The service is not ready"),
+            Self::NoKeyring => (S::SERVICE_UNAVAILABLE, "no_keyring", "Secrets can't be stored here"),
         }
     }
 
@@ -160,7 +166,7 @@ impl Code {
             "LS012" => Self::NotFound,
             "LS013" => Self::AlreadySettled,
             "LS019" => Self::ApprovalNeeded,
-            "LS014" | "LS015" | "LS017" => Self::InvalidField,
+            "LS014" | "LS015" | "LS017" | "LS042" => Self::InvalidField,
             _ => return None,
         })
     }

@@ -23,14 +23,17 @@ pub mod jobs;
 pub mod json;
 pub mod keys;
 pub mod openapi;
+pub mod people;
 pub mod polled;
 pub mod queues;
 pub mod rate;
 pub mod schedules;
 pub mod serve;
+pub mod settings;
 mod steady;
 pub mod twilio;
 pub mod watch;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -39,6 +42,8 @@ use longshore_workers::{
     clock::{Clock, Random},
     db::{self, PoolSize},
     registry::Registry,
+    secrets::Keyring,
+    vendors::receiver,
 };
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -62,8 +67,12 @@ pub struct ApiState {
     pub draining: CancellationToken,
     /// Which plans for dead letters need a second person.
     pub thresholds: Thresholds,
+    /// What teams' secrets are sealed with.
+    pub keyring: Keyring,
     /// Connections for what is never shed.
     pub reserve: PgPool,
+    /// Which addresses a team's webhooks may have.
+    pub webhooks: receiver::Rules,
     keys: auth::KeyCache,
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
@@ -87,12 +96,17 @@ pub struct Tuning {
     pub origins: cors::Origins,
     /// Connections for what is never shed.
     pub reserve: u32,
+    /// What teams' secrets are sealed with.
+    pub keyring: Keyring,
+    /// Which addresses a team's webhooks may have.
+    pub webhooks: receiver::Rules,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
         let quota = rate::Quota { per_second: 1000, burst: 2000 };
-        Self { quota, waiting: 2000, waiting_per_key: 1000, origins: cors::Origins::default(), reserve: 2 }
+        let (origins, keyring, webhooks) = (cors::Origins::default(), Keyring::default(), receiver::Rules::default());
+        Self { quota, waiting: 2000, waiting_per_key: 1000, origins, reserve: 2, keyring, webhooks }
     }
 }
 
@@ -129,6 +143,8 @@ impl ApiState {
             random,
             draining,
             thresholds,
+            keyring: tuning.keyring,
+            webhooks: tuning.webhooks,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
             batches: Semaphore::new(BATCHES),
@@ -180,10 +196,23 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(schedules::pause))
         .routes(routes!(schedules::resume))
         .routes(routes!(schedules::run))
+        .routes(routes!(settings::list))
+        .routes(routes!(settings::show, settings::put, settings::delete))
+        .routes(routes!(settings::list_flags))
+        .routes(routes!(settings::show_quotas))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(people::erase))
+        .routes(routes!(people::export))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::show_delivery))
+        .routes(routes!(webhooks::replay))
 }
 
 /// The whole door. `hooks`: what Twilio's webhooks need, where texts can be sent at all.

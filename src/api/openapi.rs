@@ -55,9 +55,12 @@ impl IntoResponses for Refusals {
     (name = "batches", description = "Jobs that belong together"),
     (name = "queues", description = "What the team has in each queue"),
     (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
+    (name = "settings", description = "What the team has set, the flags it has, and what it may have"),
+    (name = "people", description = "What a team knows of a person: erased, or handed over"),
     (name = "audit", description = "What somebody with power did for the team or to it"),
     (name = "schedules", description = "Jobs that come back by the clock: set them, hold them, run them now, take them away"),
     (name = "keys", description = "The team's own API keys: look at them, make them, replace them, end them (scope `admin`)"),
+    (name = "webhooks", description = "Where the team's events go to, and what became of each (docs/WEBHOOKS.md)"),
 ))]
 struct Base;
 

@@ -31,7 +31,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let stop = shutdown.stop().clone();
     // Every request takes from its key's bucket, and none is held up by it: the bench is one key.
     let quota = Quota { per_second: 1_000_000, burst: 1_000_000 };
-    let tuning = Tuning { quota, ..config.api.tuning(config.database.pools) };
+    let tuning = Tuning { quota, keyring: config.keyring(), ..config.api.tuning(config.database.pools) };
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let state = ApiState::new(pool, registry, clock, random, stop.clone(), config.dead, tuning);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;

@@ -23,7 +23,10 @@ use longshore_workers::{
     ctx::Services,
     datalake::object_store,
     db::{self, PoolSize},
-    vendors::Vendors,
+    vendors::{
+        Vendors,
+        receiver::{Receivers, SystemResolver},
+    },
 };
 use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -85,6 +88,8 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
         objects: object_store::open(&config.objects)?,
         rules: config.rules.clone(),
         keyring: config.keyring(),
+        lately: longshore_workers::settings::Lately::default(),
+        receivers: Receivers::new(config.webhooks, Arc::new(SystemResolver)),
     });
     let worker = Worker {
         registry,

@@ -28,10 +28,10 @@ pub enum Command {
 pub struct Set {
     /// The queue
     #[arg(long)]
-    queue: String,
+    pub(super) queue: String,
     /// The team (name or id); every team that has nothing of its own if not said
     #[arg(long)]
-    team: Option<String>,
+    pub(super) team: Option<String>,
     /// Its turn against other teams', 1 to 100; 1 where none is set
     #[arg(long, value_name = "N|none", group = "settings")]
     weight: Option<OrNone<i16>>,
@@ -91,7 +91,7 @@ async fn set(wanted: &Set, env: &Env) -> Result<Exit, Problem> {
 }
 
 impl Set {
-    fn check(&self) -> Result<(), Problem> {
+    pub(super) fn check(&self) -> Result<(), Problem> {
         let whole = [
             ("--weight", self.weight.and_then(|n| n.0).map(i64::from), 100),
             ("--running", self.running.and_then(|n| n.0).map(i64::from), i64::MAX),
@@ -107,7 +107,7 @@ impl Set {
         }
     }
 
-    fn over(&self, now: Settings) -> Settings {
+    pub(super) fn over(&self, now: Settings) -> Settings {
         Settings {
             weight: self.weight.map_or(now.weight, |said| said.0),
             running_most: self.running.map_or(now.running_most, |said| said.0),
@@ -118,7 +118,8 @@ impl Set {
     }
 }
 
-fn words(settings: &Settings) -> String {
+/// What is set, in words.
+pub(super) fn words(settings: &Settings) -> String {
     let Settings { weight, running_most, per_second, burst, unfinished_most } = settings;
     let said = [
         weight.map(|n| format!("weight {n}")),

@@ -16,19 +16,24 @@ mod dev;
 mod doctor;
 mod env;
 mod export;
+mod flags;
 mod jobs;
 mod keys;
 mod kinds;
 mod lanes;
 mod output;
+mod people;
 mod plans;
 mod problem;
 mod queues;
+mod quotas;
 mod schedules;
 mod secrets;
 mod serve;
+mod settings;
 mod settle;
 mod teams;
+mod webhooks;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -113,15 +118,30 @@ enum Command {
     /// API keys: create, list, rotate, revoke; an operator's token
     #[command(subcommand)]
     Keys(keys::Command),
+    /// A team's settings: list, get, set, unset
+    #[command(subcommand)]
+    Settings(settings::Command),
+    /// Flags, for some teams before others: list, set, unset, override, explain
+    #[command(subcommand)]
+    Flags(flags::Command),
+    /// A team's limits and what it uses: show, set
+    #[command(subcommand)]
+    Quotas(quotas::Command),
     /// The keys that teams' secrets are sealed with: status, rotate
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Webhooks to a team's own servers: list, create, update, rotate, delete, test, deliveries, replay
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Credits: grant, balance, verify
     #[command(subcommand)]
     Credits(credits::Command),
     /// Campaigns: list, show, activate, pause, resume, stop
     #[command(subcommand)]
     Campaigns(campaigns::Command),
+    /// A person's data: erase, export, requests
+    #[command(subcommand)]
+    People(people::Command),
     /// The audit log: list, verify, export
     #[command(subcommand)]
     Audit(audit::Command),
@@ -168,9 +188,14 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Schedules(command) => schedules::run(command, env).await,
         Command::Teams(command) => teams::run(command, env).await,
         Command::Keys(command) => keys::run(command, env).await,
+        Command::Settings(command) => Box::pin(settings::run(command, env)).await,
+        Command::Flags(command) => Box::pin(flags::run(command, env)).await,
+        Command::Quotas(command) => quotas::run(command, env).await,
         Command::Secrets(command) => secrets::run(command, env).await,
+        Command::Webhooks(command) => Box::pin(webhooks::run(command, env)).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
+        Command::People(command) => people::run(command, env).await,
         Command::Audit(command) => audit::run(command, env).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),
         Command::Export(command) => export::run(command, env),

@@ -131,8 +131,8 @@ impl From<sqlx::Error> for Problem {
         };
         match refusal.code() {
             "LS012" => told(Exit::NothingMatched),
-            "LS013" | "LS018" => told(Exit::Failed),
-            "LS019" => told(Exit::Refused),
+            "LS013" | "LS018" | "LS042" => told(Exit::Failed),
+            "LS019" | "LS043" => told(Exit::Refused),
             _ if ours => told(Exit::Usage),
             "42P01" | "3F000" | "42883" | "42703" => pending(refusal.message()),
             "42501" => Self { remedy: Some(ROLE.into()), ..told(Exit::Failed) },

@@ -35,7 +35,7 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Rotate => {
             let current = keyring.current().ok_or_else(no_keyring)?;
             let mut tx = db.begin().await?;
-            let job = secrets::rotate(&mut tx, current, &env.actor).await.map_err(refused)?;
+            let job = secrets::rotate(&mut tx, current, &format!("operator {}", env.actor)).await.map_err(refused)?;
             tx.commit().await?;
             let words = if job.deduplicated { "the workers are at it already, as" } else { "the workers do it, as" };
             let told = json!({ "to": current, "job": job.job, "deduplicated": job.deduplicated });

@@ -3,11 +3,16 @@
 use clap::Subcommand;
 
 use super::{
+    confirm::confirm,
     env::Env,
     output::{Column, Table},
+    people::told,
     problem::{Exit, Problem},
 };
-use crate::tenancy::teams;
+use crate::{
+    tenancy::teams,
+    workers::people::requests::{self, Wish},
+};
 
 /// What may be asked of teams.
 #[derive(Debug, Subcommand)]
@@ -19,11 +24,40 @@ pub enum Command {
     },
     /// Lists teams, the house's own first
     List,
+    /// Writes everything of a team into the object store, as a job
+    Export {
+        /// The team (name or id)
+        team: String,
+    },
+    /// Erases a team, its keys included, as a job; it is paused at once and for good
+    Erase {
+        /// The team (name or id)
+        team: String,
+        /// Don't ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Runs `longshore teams …`.
 pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
+    let wish = match &command {
+        Command::Export { team } => Some((team, Wish::Export)),
+        Command::Erase { team, .. } => Some((team, Wish::Erase)),
+        Command::Create { .. } | Command::List => None,
+    };
+    if let Some((name, wish)) = wish {
+        let team = db.team(name).await?;
+        if let Command::Erase { yes, .. } = command {
+            confirm(yes, &format!("Erase team {}, its data and its keys? Nothing brings them back.", team.name), 1)?;
+        }
+        let mut tx = db.begin().await?;
+        let asked = requests::ask_for_team(&mut tx, team.team_id, wish, &env.actor, None).await?;
+        tx.commit().await?;
+        let whose = if wish == Wish::Erase { "longshore" } else { &team.name };
+        return told(&asked, whose, env);
+    }
     let mut tx = db.begin().await?;
     match command {
         Command::Create { name } => {
@@ -32,6 +66,8 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
             tx.commit().await?;
             if env.out.json { env.out.json(&team)? } else { env.out.line(&id.to_string())? }
         }
+        // Asked for above.
+        Command::Export { .. } | Command::Erase { .. } => {}
         Command::List => {
             let all = teams::list(&mut tx).await?;
             if env.out.json {

@@ -88,6 +88,15 @@ impl Config {
                 problem(key, "must start with postgres:// or postgresql://".into());
             }
         }
+        within("webhooks.timeout_milliseconds", self.webhooks.timeout_milliseconds, &(100..=20_000), problem);
+        within("webhooks.disable_after_days", self.webhooks.disable_after_days, &(1..=365), problem);
+        for (key, loose) in
+            [("webhooks.allow_http", self.webhooks.allow_http), ("webhooks.allow_private", self.webhooks.allow_private)]
+        {
+            if loose && !cfg!(feature = "dev") {
+                problem(key, "can only be set in a build with the local stack (feature dev)".into());
+            }
+        }
         if self.clock.offset_seconds != 0 && !cfg!(feature = "dev") {
             problem("clock.offset_seconds", "can only be set in a build with the local stack (feature dev)".into());
         }

@@ -17,11 +17,12 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
-const FUNCTIONS: [&str; 17] = [
+const FUNCTIONS: [&str; 20] = [
     include_str!("../../migrations/functions/10_checks.sql"),
     include_str!("../../migrations/functions/11_enqueue.sql"),
     include_str!("../../migrations/functions/12_enqueue_many.sql"),
     include_str!("../../migrations/functions/13_batches.sql"),
+    include_str!("../../migrations/functions/15_flags.sql"),
     include_str!("../../migrations/functions/20_limits.sql"),
     include_str!("../../migrations/functions/21_claim.sql"),
     include_str!("../../migrations/functions/22_finish.sql"),
@@ -34,7 +35,9 @@ const FUNCTIONS: [&str; 17] = [
     include_str!("../../migrations/functions/40_history.sql"),
     include_str!("../../migrations/functions/41_settled.sql"),
     include_str!("../../migrations/functions/50_audit.sql"),
+    include_str!("../../migrations/functions/51_people.sql"),
     include_str!("../../migrations/functions/52_settings.sql"),
+    include_str!("../../migrations/functions/53_webhooks.sql"),
 ];
 /// Raised with every release that changes a function, so that an older build knows newer ones when it meets them.
 const EDITION: i32 = 1;

@@ -8,7 +8,10 @@ use longshore_workers::{
     secrets::{Keyring, rotate_secrets::RotateSecrets},
 };
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgConnection;
+
+use super::audit::{self, Deed};
 
 /// How a key of the keyring stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,5 +66,8 @@ pub async fn rotate(conn: &mut PgConnection, to: &str, by: &str) -> Result<Enque
         correlation: Some(by.to_owned()),
         ..Options::default()
     };
-    enqueue::one(conn, TeamId::HOUSE, &RotateSecrets { to: to.to_owned() }, options).await
+    let job = enqueue::one(conn, TeamId::HOUSE, &RotateSecrets { to: to.to_owned() }, options).await?;
+    let after = Some(json!({ "to": to, "job": job.job, "deduplicated": job.deduplicated }));
+    audit::record(conn, None, &Deed { action: "keyring.rotate", target: to, after, ..Deed::default() }).await?;
+    Ok(job)
 }

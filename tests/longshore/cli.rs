@@ -6,3 +6,4 @@ pub mod fleet;
 mod frame;
 mod money;
 mod operate;
+mod settings;

@@ -22,7 +22,12 @@ const DOORS: &[Door] = &[
         doors: &["src/api/", "src/admin.rs", "src/dev/sandbox/", "src/dev/sandbox.rs"],
     },
     // A job's view, and a plan's, are read by SQL and answered as they are: their shape is described where it is declared.
-    Door { what: "OpenAPI", names: &["utoipa::"], doors: &["src/api/", "src/store/job_view.rs", "src/store/plans.rs"] },
+    Door {
+        what: "OpenAPI",
+        names: &["utoipa::"],
+        doors: &["src/api/", "src/store/job_view.rs", "src/store/plans.rs", "src/tenancy/"],
+    },
+    Door { what: "AES-GCM", names: &["ring::"], doors: &["workers/secrets/cipher.rs"] },
     Door { what: "clap", names: &["clap::", "clap_complete::"], doors: &["src/cli/", "src/main.rs"] },
     Door { what: "tables for people", names: &["comfy_table::"], doors: &["src/cli/", "src/dev/"] },
     Door { what: "progress bars", names: &["indicatif::"], doors: &["src/cli/batch.rs", "src/dev/"] },

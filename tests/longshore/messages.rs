@@ -4,4 +4,4 @@ mod gates;
 mod once;
 mod opt_out;
 mod webhooks;
-mod world;
+pub mod world;

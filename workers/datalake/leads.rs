@@ -222,6 +222,16 @@ fn read_text(column: Column, text: &str, most: usize) -> Result<Option<String>, 
     }
 }
 
+/// A telephone number in E.164, from any form that a file may have; or why it is none.
+pub fn phone(text: &str) -> Result<String, String> {
+    read_phone(text).map_err(|unfit| unfit.reason)
+}
+
+/// An e-mail as it is stored; or why it is none.
+pub fn email(text: &str) -> Result<String, String> {
+    read_email(text).map_err(|unfit| unfit.reason)?.ok_or_else(|| "is empty".into())
+}
+
 fn read_phone(text: &str) -> Result<String, Unfit> {
     let wrong = |reason: &str| Err(Unfit::new(Column::Phone, reason));
     if text.is_empty() {

@@ -21,6 +21,8 @@ use crate::{
     enqueue::{self, EnqueueError, Options},
     ids::{CampaignId, JobId, TeamId},
     job::{Invalid, Job as _},
+    messages::template::{self, TemplateError},
+    settings::Settings,
 };
 
 /// Why a campaign could not be created, moved or deleted.
@@ -151,8 +153,21 @@ pub async fn activate(
     now: DateTime<Utc>,
 ) -> Result<(), CampaignError> {
     let moved = shift(conn, team, campaign, Move::Activate, now).await?;
+    preview(conn, team, campaign).await?;
     run_every_minute(conn, team, campaign, now).await?;
     write_move_down(conn, team, campaign, "campaign.activate", moved).await
+}
+
+/// Refuses a campaign whose texts name what the team has not set: better now than in each message.
+async fn preview(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
+    let brand = Settings::load(conn, team).await?.brand();
+    for (at, step) in steps(conn, team, campaign).await?.iter().enumerate() {
+        // What else a sample can't show may be right for a lead.
+        if let Err(error @ TemplateError::NotSet(_)) = template::preview(&step.template, &brand) {
+            return Err(Invalid::new(format!("steps[{at}].template"), error.to_string()).into());
+        }
+    }
+    Ok(())
 }
 
 /// Holds a campaign: when this commits, no message of it leaves, those already queued included.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use self::{gates::Level, quiet_hours::Hours};
+use crate::settings::{Settings, catalogue};
 
 /// What the configuration says to messages: the section `[rules.messages]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -55,6 +56,23 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// The house's rules as a team has narrowed them: it can ask for less, never for more.
+    pub fn narrowed(&self, settings: &Settings) -> Self {
+        let mut rules = self.clone();
+        if let Some(limit) = settings.whole(catalogue::MESSAGES_DAILY_LIMIT) {
+            rules.daily_limit = rules.daily_limit.min(limit);
+        }
+        if settings.boolean(catalogue::MESSAGES_WRITTEN_CONSENT) == Some(true) {
+            rules.consent = rules.consent.max(Level::ExpressWritten);
+        }
+        if let Some([from, to]) = settings.array(catalogue::MESSAGES_HOURS) {
+            let hour = |value: &serde_json::Value| value.as_u64().and_then(|hour| u32::try_from(hour).ok());
+            rules.hours.0 = rules.hours.0.max(hour(from).unwrap_or(0));
+            rules.hours.1 = rules.hours.1.min(hour(to).unwrap_or(24));
+        }
+        rules
+    }
+
     /// From the gates to the vendor's answer: never so long that the job's own time could end first.
     pub fn dispatch_deadline(&self) -> Duration {
         Duration::from_millis(self.dispatch_milliseconds).min(send_sms::LONGEST_DISPATCH)

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// What a template may name.
 pub const VARIABLES: [&str; 6] = ["first_name", "last_name", "company", "city", "state", "zip"];
+/// What a template may name of the team (`longshore settings`).
+pub const BRAND: [&str; 4] = ["brand.assistant_name", "brand.company", "brand.link_domain", "brand.sender_name"];
 
 // A text has 1600 characters; a template that computes longer than this is not writing one.
 const FUEL: u64 = 20_000;
@@ -20,8 +22,11 @@ pub enum TemplateError {
     #[error("the template can't be read: {0}")]
     Syntax(String),
     /// It names what no lead has.
-    #[error("the template names {}, which no lead has; it may name {}", .0.join(", "), VARIABLES.join(", "))]
+    #[error("the template names {}, which no lead has; it may name {}, {}", .0.join(", "), VARIABLES.join(", "), BRAND.join(", "))]
     Unknown(Vec<String>),
+    /// It names what the team has not set.
+    #[error("the template names {}, which the team has not set: longshore settings set", .0.join(", "))]
+    NotSet(Vec<String>),
     /// This lead lacks what it names. Names the template's place, not the lead's data.
     #[error("the template could not be filled for this lead: {0}")]
     Unresolved(String),
@@ -40,17 +45,31 @@ pub enum TemplateError {
 pub fn check(template: &str) -> Result<(), TemplateError> {
     let environment = environment();
     let parsed = environment.template_from_str(template).map_err(|e| TemplateError::Syntax(e.to_string()))?;
-    let known = BTreeSet::from(VARIABLES.map(str::to_owned));
-    let unknown: BTreeSet<String> = parsed.undeclared_variables(false).into_iter().filter(|name| !known.contains(name)).collect();
+    let unknown = |name: &String| {
+        let first = name.split('.').next().unwrap_or_default();
+        if first == "brand" { !BRAND.contains(&name.as_str()) } else { !VARIABLES.contains(&first) }
+    };
+    let unknown: BTreeSet<String> = parsed.undeclared_variables(true).into_iter().filter(unknown).collect();
     if unknown.is_empty() { Ok(()) } else { Err(TemplateError::Unknown(unknown.into_iter().collect())) }
 }
 
 /// The text for one lead, without blanks around it. `lead` serializes to an object with [`VARIABLES`]; one that is missing,
-/// null or blank does not exist for the template.
-pub fn render(template: &str, lead: &impl Serialize) -> Result<String, TemplateError> {
+/// null or blank does not exist for the template, nor does a value of the team's `brand` that is not set.
+pub fn render(template: &str, lead: &impl Serialize, brand: &Brand) -> Result<String, TemplateError> {
     let environment = environment();
     let parsed = environment.template_from_str(template).map_err(|e| TemplateError::Syntax(e.to_string()))?;
-    let text = parsed.render(values(lead)?).map_err(|e| TemplateError::Unresolved(reason(&e)))?;
+    let mut fields: BTreeMap<String, minijinja::Value> =
+        values(lead)?.into_iter().map(|(name, text)| (name, text.into())).collect();
+    fields.insert("brand".into(), minijinja::Value::from_pairs(brand.iter()));
+    let text = parsed.render(fields).map_err(|e| {
+        let missing = |name: &String| name.strip_prefix("brand.").is_some_and(|name| !brand.contains_key(name));
+        let missing: BTreeSet<String> = parsed.undeclared_variables(true).into_iter().filter(missing).collect();
+        if missing.is_empty() {
+            TemplateError::Unresolved(reason(&e))
+        } else {
+            TemplateError::NotSet(missing.into_iter().collect())
+        }
+    })?;
     let text = text.trim();
     if let Some(control) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         return Err(TemplateError::Control(control.into()));
@@ -60,6 +79,16 @@ pub fn render(template: &str, lead: &impl Serialize) -> Result<String, TemplateE
         length if length > LONGEST => Err(TemplateError::TooLong(length)),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// What a team has set of itself, by its name behind `brand.`.
+pub type Brand = BTreeMap<String, String>;
+
+/// The text as somebody whose every field is known would get it: for whoever writes it. What the team has not set is an error.
+pub fn preview(template: &str, brand: &Brand) -> Result<String, TemplateError> {
+    check(template)?;
+    let sample: BTreeMap<&str, String> = VARIABLES.iter().map(|name| (*name, format!("[{name}]"))).collect();
+    render(template, &sample, brand)
 }
 
 fn environment() -> Environment<'static> {
@@ -97,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_filled_in_as_it_is() {
-        assert_eq!(render("Hi {{ first_name }} of {{company}}! ", &ada()), Ok("Hi Ada of Engines & Co!".into()));
+        assert_eq!(render("Hi {{ first_name }} of {{company}}! ", &ada(), &Brand::new()), Ok("Hi Ada of Engines & Co!".into()));
     }
 
     #[test]
@@ -111,23 +140,40 @@ mod tests {
             ("{% if last_name %}Hi{% endif %}", &ada()),
             ("{% for x in last_name %}{{ x }}{% endfor %}Hi", &ada()),
         ] {
-            let rendered = render(template, lead);
+            let rendered = render(template, lead, &Brand::new());
             assert!(matches!(rendered, Err(TemplateError::Unresolved(_))), "{template:?} gave {rendered:?}");
         }
     }
 
     #[test]
     fn a_template_may_say_what_stands_in() {
-        assert_eq!(render("Hi {{ last_name | default('there') }}", &ada()), Ok("Hi there".into()));
+        assert_eq!(render("Hi {{ last_name | default('there') }}", &ada(), &Brand::new()), Ok("Hi there".into()));
+    }
+
+    #[test]
+    fn a_brand_is_filled_in_and_what_is_not_set_is_named() {
+        let brand = Brand::from([("company".to_owned(), "Acme {{ first_name }}".to_owned())]);
+        let template = "Hi {{ first_name }}, {{ brand.company }}";
+        assert_eq!(render(template, &ada(), &brand), Ok("Hi Ada, Acme {{ first_name }}".into()));
+        assert_eq!(preview(template, &brand), Ok("Hi [first_name], Acme {{ first_name }}".into()));
+        let not_set = Err(TemplateError::NotSet(vec!["brand.company".into()]));
+        assert_eq!((render(template, &ada(), &Brand::new()), preview(template, &Brand::new())), (not_set.clone(), not_set));
+        assert_eq!(render("{{ brand.company | default('us') }}", &ada(), &Brand::new()), Ok("us".into()));
+        assert_eq!(check("{{ brand.company }}{{ brand.link_domain }}"), Ok(()));
+        assert_eq!(check("{{ brand.colour }}"), Err(TemplateError::Unknown(vec!["brand.colour".into()])));
+        assert!(matches!(check("{{ brand }}"), Err(TemplateError::Unknown(_))));
     }
 
     #[test]
     fn a_text_nobody_could_get_is_refused() {
-        assert_eq!(render("  ", &ada()), Err(TemplateError::Empty));
-        assert_eq!(render(&"x".repeat(1601), &ada()), Err(TemplateError::TooLong(1601)));
-        assert_eq!(render("a\u{0}b", &ada()), Err(TemplateError::Control(0)));
-        assert!(matches!(render("{% for i in range(99999) %}{% endfor %}x", &ada()), Err(TemplateError::Unresolved(_))));
-        assert!(matches!(render("Hi {{ first_name", &ada()), Err(TemplateError::Syntax(_))));
+        assert_eq!(render("  ", &ada(), &Brand::new()), Err(TemplateError::Empty));
+        assert_eq!(render(&"x".repeat(1601), &ada(), &Brand::new()), Err(TemplateError::TooLong(1601)));
+        assert_eq!(render("a\u{0}b", &ada(), &Brand::new()), Err(TemplateError::Control(0)));
+        assert!(matches!(
+            render("{% for i in range(99999) %}{% endfor %}x", &ada(), &Brand::new()),
+            Err(TemplateError::Unresolved(_))
+        ));
+        assert!(matches!(render("Hi {{ first_name", &ada(), &Brand::new()), Err(TemplateError::Syntax(_))));
     }
 
     #[test]
@@ -141,12 +187,12 @@ mod tests {
         #[test]
         fn a_leads_data_is_never_read_as_a_template(name in "[a-z{}%# |_]{1,30}") {
             let lead = json!({ "first_name": format!("x{name}x") });
-            prop_assert_eq!(render("{{ first_name }}", &lead), Ok(format!("x{name}x")));
+            prop_assert_eq!(render("{{ first_name }}", &lead, &Brand::new()), Ok(format!("x{name}x")));
         }
 
         #[test]
         fn no_template_makes_it_panic(template in "[{}%a-z_|. ()\"0-9\n]{0,60}") {
-            let _ = render(&template, &ada());
+            let _ = render(&template, &ada(), &Brand::new());
             let _ = check(&template);
         }
     }

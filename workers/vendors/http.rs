@@ -3,7 +3,7 @@
 use std::{sync::Once, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, RequestBuilder, Response, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, redirect};
 
 use super::VendorError;
 
@@ -19,6 +19,11 @@ pub struct Deadlines {
 /// A client. It follows no redirect (a credential would follow it), asks no proxy and repeats nothing by itself: a request
 /// that was lost may have been taken.
 pub fn client(deadlines: Deadlines) -> Result<Client, reqwest::Error> {
+    builder(deadlines).build()
+}
+
+/// Such a client, before it is made.
+pub(super) fn builder(deadlines: Deadlines) -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     // Refused when somebody chose before us, and then theirs serves as well.
     PROVIDER.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
@@ -30,7 +35,6 @@ pub fn client(deadlines: Deadlines) -> Result<Client, reqwest::Error> {
         .no_proxy()
         .pool_idle_timeout(Duration::from_secs(30))
         .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
-        .build()
 }
 
 /// Why a body could not be read.

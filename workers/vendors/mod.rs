@@ -4,6 +4,7 @@ pub mod apollo;
 pub mod error;
 pub mod http;
 pub mod measured;
+pub mod receiver;
 pub mod twilio;
 
 use std::sync::Arc;

@@ -25,7 +25,7 @@ use serde_json::Value;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PATIENCE, TestDb};
+use crate::support::{PATIENCE, TestDb, services};
 
 /// Greets somebody, or does what its name says.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -104,7 +104,7 @@ impl Door {
     }
 
     pub async fn open_with(pool: impl FnOnce(PgPool) -> PgPool, bounds: Bounds) -> Self {
-        Self::open_tuned(pool, bounds, Tuning::default()).await
+        Self::open_tuned(pool, bounds, Tuning { webhooks: services::local(), ..Tuning::default() }).await
     }
 
     pub async fn open_tuned(pool: impl FnOnce(PgPool) -> PgPool, bounds: Bounds, tuning: Tuning) -> Self {
@@ -124,6 +124,7 @@ impl Door {
         let stop = CancellationToken::new();
         let bounds_of_one = Thresholds { approve_above_jobs: 3, approve_above_credits: 1000 };
         let (registry, ticks) = (Arc::new(registry()), Arc::new(clock.clone()));
+        let tuning = Tuning { keyring: services::keyring("test"), ..tuning };
         let state = ApiState::new(pool, registry, ticks, Arc::new(SystemRandom), stop.clone(), bounds_of_one, tuning);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

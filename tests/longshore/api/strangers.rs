@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use longshore::{api::openapi, tenancy::keys::Scope, workers::dead::run_dead_plan::RunDeadPlan};
+use longshore::{
+    api::openapi,
+    tenancy::keys::Scope,
+    workers::{dead::run_dead_plan::RunDeadPlan, webhooks::deliver_webhook::DeliverWebhook},
+};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -11,7 +15,7 @@ use crate::support::{Stepper, services};
 
 /// Operations that name nothing in their address, and why a stranger learns nothing by them. Whoever adds an operation adds it
 /// here, or gives [`named`] something of the other team's for it.
-const NAMES_NOTHING: [&str; 11] = [
+const NAMES_NOTHING: [&str; 19] = [
     "enqueueJob",
     "enqueueJobs",
     "listJobs",
@@ -22,9 +26,21 @@ const NAMES_NOTHING: [&str; 11] = [
     "listKeys",
     "createKey",
     "listAudit",
+    "listWebhookEndpoints",
+    "createWebhookEndpoint",
     // Its name is the caller's own: the same name is another schedule.
     "putSchedule",
+    "listSettings",
+    "listFlags",
+    "getQuotas",
+    // Names out of a catalogue that is the same for every team: the caller's own setting of that name.
+    "getSetting",
+    "putSetting",
+    "deleteSetting",
 ];
+
+/// What was sent to the team's webhook endpoint.
+const DELIVERY: &str = "dlv_1";
 
 struct House {
     door: Door,
@@ -37,7 +53,8 @@ async fn house() -> House {
     let mut door = Door::open().await;
     let (text, own_key) = key(&door.db, door.team, &Scope::ALL, None).await;
     door.key = text;
-    let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>(), services(&door.db)).await;
+    let registry = registry().add::<RunDeadPlan>().add::<DeliverWebhook>();
+    let stepper = Stepper::new(&door.db, registry, services(&door.db)).await;
     let dead = door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" }, "idempotency_key": "secret-key" })).await;
     stepper.drain("greetings").await;
     let job = door.enqueue(&json!({ "kind": "greet", "payload": { "name": "Ada" } })).await;
@@ -45,6 +62,11 @@ async fn house() -> House {
         door::json(door.post("/v1/dead/plans", &json!({ "filter": {} })).await).await["id"].as_str().expect("a plan").to_owned();
     let batch = door.open_batch().await;
     door.set_schedule("nightly").await;
+    let hook = json!({ "url": "https://example.com/hooks", "events": ["job.done"] });
+    let hook = door::json(door.post("/v1/webhook-endpoints", &hook).await).await["endpoint"]["id"].clone();
+    let hook = hook.as_str().expect("an endpoint").to_owned();
+    let sent = door::json(door.post(&format!("/v1/webhook-endpoints/{hook}/test"), &json!({})).await).await;
+    assert_eq!(sent["id"], DELIVERY);
     let other = door.db.team("stranger").await;
     let stranger = key(&door.db, other, &Scope::ALL, None).await.0;
     let absent = |prefix: &str| format!("{prefix}_424242");
@@ -55,6 +77,7 @@ async fn house() -> House {
         ("/v1/batches/", [batch, absent("batch")]),
         ("/v1/schedules/", ["nightly".into(), "nowhere".into()]),
         ("/v1/keys/", [own_key, "000000000000".into()]),
+        ("/v1/webhook-endpoints/", [hook, absent("ep")]),
     ]);
     House { door, stranger, named }
 }
@@ -121,7 +144,7 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
             let address = |name: &str, with: &With| {
                 let open = path.find('{').unwrap_or_else(|| panic!("{id} names nothing in its address: add it to NAMES_NOTHING"));
                 let close = path.find('}').expect("an end");
-                format!("{}{name}{}{}", &path[..open], &path[close + 1..], with.query)
+                format!("{}{name}{}{}", &path[..open], path[close + 1..].replace("{delivery}", DELIVERY), with.query)
             };
             let mut ways = vec![
                 With::default(),

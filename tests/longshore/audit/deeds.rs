@@ -11,6 +11,8 @@ use longshore::{
         db,
         dead::run_dead_plan::RunDeadPlan,
         enrollment::campaigns::{self, NewCampaign, NewStep},
+        people::{erase_person::ErasePerson, export_person::ExportPerson},
+        webhooks::deliver_webhook::DeliverWebhook,
     },
 };
 use reqwest::Method;
@@ -51,13 +53,23 @@ const READS: &[&str] = &[
     "queues list",
     "schedules list",
     "secrets status",
+    "settings get",
+    "settings list",
+    "flags explain",
+    "flags list",
+    "quotas show",
     "teams list",
+    "people requests",
+    "webhooks deliveries",
+    "webhooks events",
+    "webhooks list",
 ];
 
 /// Commands that change something and are in no audit log, and why.
 const APART: &[(&str, &str)] = &[
     ("jobs enqueue", "a job is its own record: who, what and when are in it for as long as its history is kept"),
     ("migrate", "it writes functions.put, where there is something to put: see the test of the migration"),
+    ("webhooks test", "it changes nothing but its own record: a delivery is listed with the others"),
     ("api", "a process of the fleet"),
     ("worker", "a process of the fleet"),
     ("scheduler", "a process of the fleet"),
@@ -68,7 +80,7 @@ const APART: &[(&str, &str)] = &[
     ("bench", "a database of its own, for measuring"),
     ("bench-api", "a process of a measurement"),
     ("bench-worker", "a process of a measurement"),
-    ("secrets rotate", "enqueues a job, which is its own record; what it does changes no secret"),
+    ("secrets rotate", "it writes keyring.rotate, where there is a keyring: see the test of the command line"),
 ];
 
 /// Commands with power: a line that does it, and the action it must leave, by ann and for the reason given.
@@ -82,6 +94,12 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("queues resume", "queues resume notes", "queue.resume"),
     ("queues keep", "queues keep notes --days 9", "queue.keep"),
     ("lanes set", "lanes set --queue notes --team acme --weight 3", "lane.set"),
+    ("quotas set", "quotas set --team acme --queue notes --unfinished 70", "lane.set"),
+    ("settings set", "settings set brand.company Acme --team acme", "setting.set"),
+    ("settings unset", "settings unset brand.company --team acme", "setting.unset"),
+    ("flags set", "flags set new_way --description new --percent 10", "flag.set"),
+    ("flags override", "flags override new_way on --team acme", "flag.override"),
+    ("flags unset", "flags unset new_way", "flag.unset"),
     ("buckets set", "buckets set vendor --rate 5/s", "bucket.set"),
     ("buckets remove", "buckets remove vendor", "bucket.remove"),
     ("credits grant", "credits grant acme 500", "credits.grant"),
@@ -105,6 +123,15 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("campaigns pause", "campaigns pause 1 --team acme", "campaign.pause"),
     ("campaigns resume", "campaigns resume 1 --team acme", "campaign.resume"),
     ("campaigns stop", "campaigns stop 1 --team acme --yes", "campaign.stop"),
+    ("people export", "people export --team acme --phone 617-555-0123", "people.export"),
+    ("people erase", "people erase --team acme --phone 617-555-0123 --yes", "people.erase"),
+    ("teams export", "teams export acme", "team.export"),
+    ("teams erase", "teams erase globex --yes", "team.erase"),
+    ("webhooks create", "webhooks create https://example.com/hooks --team acme --events job.done", "webhook.create"),
+    ("webhooks update", "webhooks update ep_1 --team acme --events job.dead --description ours", "webhook.update"),
+    ("webhooks rotate", "webhooks rotate ep_1 --team acme --keep 1", "webhook.rotate"),
+    ("webhooks replay", "webhooks replay ep_1 dlv_1 --team acme", "webhook.replay"),
+    ("webhooks delete", "webhooks delete ep_1 --team acme --yes", "webhook.delete"),
 ];
 
 fn commands() -> BTreeSet<String> {
@@ -161,6 +188,12 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
             .replace("LETTER0", &jobs[0].to_string())
             .replace("LETTER1", &jobs[1].to_string());
         assert!(line.starts_with(command), "{line} tries another command than {command}");
+        if *command == "webhooks replay" {
+            // Something that was sent, and has ended.
+            assert_eq!(fleet.run("webhooks test ep_1 --team acme --wait 0").code, 0);
+            let end = "update longshore.webhook_deliveries set state = 'failed', ended_at = now()";
+            sqlx::query(end).execute(&fleet.db.admin).await.expect("an end");
+        }
         // Of this plan's size nothing needs an approval; it may be given all the same.
         let (before, _) = newest(&fleet.db.admin).await;
         let ran = fleet.run(&format!("{line} --reason 'ticket 7'"));
@@ -227,6 +260,7 @@ async fn many_dead_letters_are_one_entry_with_the_filter_and_the_number() {
 const OPERATIONS_APART: &[(&str, &str)] = &[
     ("enqueueJob", "a job is its own record"),
     ("enqueueJobs", "jobs are their own record"),
+    ("testWebhookEndpoint", "a delivery is its own record"),
     ("cancelJob", "a team cancels its own jobs as it likes; the job says by which key"),
 ];
 
@@ -246,9 +280,23 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("resumeSchedule", "/v1/schedules/nightly/resume", "", "schedule.resume"),
     ("runSchedule", "/v1/schedules/nightly/run", "", "schedule.run"),
     ("deleteSchedule", "/v1/schedules/nightly", "", "schedule.delete"),
+    ("putSetting", "/v1/settings/brand.company", r#"{"value": "Acme"}"#, "setting.set"),
+    ("deleteSetting", "/v1/settings/brand.company", "", "setting.unset"),
     ("createKey", "/v1/keys", r#"{"name": "another", "scopes": ["dead"]}"#, "key.create"),
     ("rotateKey", "/v1/keys/KEY/rotate", "", "key.rotate"),
     ("revokeKey", "/v1/keys/KEY", "", "key.revoke"),
+    ("exportPerson", "/v1/people/exports", r#"{"email": "ada@example.com"}"#, "people.export"),
+    ("erasePerson", "/v1/people/erasures", r#"{"phone": "+16175550123", "reason": "ticket 7"}"#, "people.erase"),
+    (
+        "createWebhookEndpoint",
+        "/v1/webhook-endpoints",
+        r#"{"url": "https://example.com/hooks", "events": ["job.done"]}"#,
+        "webhook.create",
+    ),
+    ("updateWebhookEndpoint", "/v1/webhook-endpoints/ep_1", r#"{"description": "ours"}"#, "webhook.update"),
+    ("rotateWebhookSecret", "/v1/webhook-endpoints/ep_1/rotate", "", "webhook.rotate"),
+    ("replayWebhookDelivery", "/v1/webhook-endpoints/ep_1/deliveries/dlv_1/replay", "", "webhook.replay"),
+    ("deleteWebhookEndpoint", "/v1/webhook-endpoints/ep_1", "", "webhook.delete"),
 ];
 
 /// What the document offers that changes something: the operation's id and its method.
@@ -267,7 +315,8 @@ fn operations() -> Vec<(String, Method)> {
 #[tokio::test]
 async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
     let mut door = Door::open().await;
-    let stepper = Stepper::new(&door.db, registry().add::<RunDeadPlan>(), services(&door.db)).await;
+    let kinds = registry().add::<RunDeadPlan>().add::<ErasePerson>().add::<ExportPerson>().add::<DeliverWebhook>();
+    let stepper = Stepper::new(&door.db, kinds, services(&door.db)).await;
     let mut letters = Vec::new();
     for _ in 0..3 {
         letters.push(door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" } })).await);
@@ -286,8 +335,14 @@ async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
         let (_, method) =
             known.iter().find(|(id, _)| id == operation).unwrap_or_else(|| panic!("there is no {operation} any more"));
         let path = path.replace("LETTER0", &letters[0]).replace("LETTER1", &letters[1]).replace("KEY", &made);
+        if *operation == "replayWebhookDelivery" {
+            // Something that was sent, and has ended.
+            assert_eq!(door.post("/v1/webhook-endpoints/ep_1/test", &json!({})).await.status(), 202);
+            let end = "update longshore.webhook_deliveries set state = 'failed', ended_at = now()";
+            sqlx::query(end).execute(&door.db.admin).await.expect("an end");
+        }
         let (before, _) = newest(&door.db.admin).await;
-        let mut request = door.request(method.clone(), &path);
+        let mut request = door.request(method.clone(), &path).header("if-match", "*");
         if !body.is_empty() {
             request = request.header("content-type", "application/json").body(*body);
         }

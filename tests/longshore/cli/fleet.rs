@@ -82,6 +82,10 @@ pub fn binary(url: &str, line: &str) -> Command {
     if !url.is_empty() {
         command.env("DATABASE_URL", url);
     }
+    if line.starts_with("webhooks ") {
+        // What its secrets are sealed with.
+        command.env("LONGSHORE_SECRETS__KEYS", "test=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    }
     command
 }
 

@@ -14,7 +14,11 @@ use longshore::workers::{
     messages::gateway::{Accepted, OutboundSms, Reconciled, SmsGateway},
     rules::Rules,
     secrets::{Config, Keyring},
-    vendors::{VendorError, Vendors},
+    settings::Lately,
+    vendors::{
+        VendorError, Vendors,
+        receiver::{Receivers, Rules as WebhookRules, SystemResolver},
+    },
 };
 
 use sha2::{Digest as _, Sha256};
@@ -42,7 +46,14 @@ pub fn services_over(pool: PgPool) -> Services {
         objects: Arc::new(Nobody),
         rules: Rules::default(),
         keyring: keyring("test"),
+        lately: Lately::default(),
+        receivers: Receivers::new(local(), Arc::new(SystemResolver)),
     }
+}
+
+/// Rules under which webhooks may go to a receiver of the test's own.
+pub fn local() -> WebhookRules {
+    WebhookRules { allow_http: true, allow_private: true, ..WebhookRules::default() }
 }
 
 /// A keyring whose keys follow from their names; the last one is current.
@@ -97,6 +108,14 @@ impl ObjectStore for Nobody {
 
     async fn read(&self, key: &str, _: u64, _: u64) -> Result<Bytes, StoreError> {
         Err(StoreError::NotFound(key.into()))
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

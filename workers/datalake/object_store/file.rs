@@ -16,7 +16,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{Created, ObjectStore, StoreError, check_key};
+use super::{Created, LISTED, ObjectStore, StoreError, check_key, check_prefix};
 
 /// Where objects are written before they have their name; no key can point into it.
 const ASIDE: &str = ".incoming";
@@ -84,6 +84,30 @@ impl ObjectStore for FileStore {
         .await
     }
 
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
+        let folder = check_prefix(prefix)?.to_owned();
+        let after = after.map(str::to_owned);
+        self.blocking(&folder, move |_, key, path| {
+            let mut found = Vec::new();
+            list_below(path, key, &mut found).map_err(|e| unavailable(path, &e))?;
+            found.sort_unstable();
+            Ok(found.into_iter().filter(|key| after.as_ref().is_none_or(|after| key > after)).take(LISTED).collect())
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.blocking(key, |_, _, path| match fs::remove_file(path) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(unavailable(path, &error))
+            }
+            Err(_) => Ok(()),
+            // Gone for good, also behind a crash.
+            Ok(()) => path.parent().map_or(Ok(()), |folder| sync_folder(folder).map_err(|e| unavailable(folder, &e))),
+        })
+        .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let root = self.root.clone();
         let made = tokio::task::spawn_blocking(move || make_folder(&root).map_err(|e| unavailable(&root, &e))).await;
@@ -104,6 +128,25 @@ fn open(key: &str, path: &Path) -> Result<(File, u64), StoreError> {
     };
     let about = file.metadata().map_err(|e| unavailable(path, &e))?;
     if about.is_file() { Ok((file, about.len())) } else { Err(StoreError::NotFound(key.into())) }
+}
+
+/// The keys of all files below a folder; one that is not there has none.
+fn list_below(folder: &Path, key: &str, found: &mut Vec<String>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let below = format!("{key}/{name}");
+        if entry.file_type()?.is_dir() {
+            list_below(&entry.path(), &below, found)?;
+        } else {
+            found.push(below);
+        }
+    }
+    Ok(())
 }
 
 fn already_there(key: &str, path: &Path, source: &Path) -> Result<Created, StoreError> {

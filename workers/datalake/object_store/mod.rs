@@ -74,6 +74,12 @@ pub trait ObjectStore: Send + Sync {
     /// Up to `length` bytes from `offset` on; fewer only at the object's end.
     async fn read(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, StoreError>;
 
+    /// Up to a thousand keys that begin with `prefix` (which ends with `/`), in order, behind `after`.
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError>;
+
+    /// Takes an object away; one that is not there is gone already.
+    async fn delete(&self, key: &str) -> Result<(), StoreError>;
+
     /// Answers when the store can be reached (`/readyz`).
     async fn ping(&self) -> Result<(), StoreError>;
 }
@@ -161,6 +167,15 @@ fn check_key(key: &str) -> Result<(), StoreError> {
         Err(StoreError::InvalidKey(key.chars().take(100).collect()))
     }
 }
+
+/// A folder's key: what is listed by it lies below it.
+fn check_prefix(prefix: &str) -> Result<&str, StoreError> {
+    let folder = prefix.strip_suffix('/').ok_or_else(|| StoreError::InvalidKey(prefix.chars().take(100).collect()))?;
+    check_key(folder).map(|()| folder)
+}
+
+/// Keys that one listing gives at most.
+const LISTED: usize = 1000;
 
 /// Content addressing makes the same key the same bytes; another size shows that somebody broke it.
 fn same_size(key: &str, have: u64, offered: u64) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use secrecy::ExposeSecret as _;
 
-use super::{Config, ConfigError, Created, ObjectStore, StoreError, check_key, multipart, same_size};
+use super::{Config, ConfigError, Created, LISTED, ObjectStore, StoreError, check_key, check_prefix, multipart, same_size};
 
 /// Larger files go up in parts.
 const MULTIPART_FROM: u64 = 8 * 1024 * 1024;
@@ -133,6 +133,25 @@ impl ObjectStore for S3Store {
         }
         let bytes = answer.body.collect().await.map_err(|error| StoreError::Unavailable(format!("{key}: {error}")))?;
         Ok(bytes.into_bytes())
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
+        let full = format!("{}/", self.full(check_prefix(prefix)?)?);
+        let after = after.map(|after| self.full(after)).transpose()?;
+        let page = self.client.list_objects_v2().bucket(&self.bucket).prefix(&full).set_start_after(after);
+        let page = page.max_keys(LISTED as i32).send().await.map_err(|error| Failed::of(&full, &error).into_error(prefix))?;
+        let ours = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
+        let keys = page.contents().iter().filter_map(|object| object.key()?.get(ours..));
+        Ok(keys.map(str::to_owned).collect())
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let full = self.full(key)?;
+        let gone = self.client.delete_object().bucket(&self.bucket).key(&full).send().await;
+        match gone.map_err(|error| Failed::of(&full, &error)) {
+            Ok(_) | Err(Failed::Missing) => Ok(()),
+            Err(failed) => Err(failed.into_error(key)),
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

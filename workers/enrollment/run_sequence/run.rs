@@ -161,9 +161,10 @@ impl RunSequence {
     async fn plan(&self, ctx: &Ctx, tx: &mut Tx, sender: &str, steps: &[Step], due: &[Due]) -> Result<Planned, Stop> {
         let mut plans = Vec::with_capacity(due.len());
         let mut refused = Refused::default();
+        let brand = ctx.settings(&mut *tx).await?.brand();
         for one in due {
             let (Some(recipient), Some(step)) = (one.recipient(), one.step_of(steps)) else { continue };
-            match template::render(&step.template, &one.fields) {
+            match template::render(&step.template, &one.fields, &brand) {
                 Ok(body) => plans.push(Plan {
                     campaign_id: self.campaign_id.0,
                     lead_id: one.lead_id,

@@ -3,7 +3,8 @@ select
   (select e.state from longshore.enrollments e
    where e.team_id = $1 and e.campaign_id = $2 and e.lead_id = $3) as enrollment,
   array(select s.reason from longshore.suppressions s
-        where s.team_id = $1 and s.phone = $4 and s.lifted_at is null order by s.reason) as "suppressed!",
+        where s.team_id = $1 and s.phone = $4 and s.lifted_at is null order by s.reason)
+    || case when longshore.is_erased($1, $4) then array['ERASED'] else '{}' end as "suppressed!",
   c.consent_id as "consent_id?", c.level as "consent_level?", c.expires_at as consent_expires_at,
   lately.sent as "sent_lately!", lately.frees_in as "frees_in_seconds!"
 from (

@@ -119,7 +119,8 @@ impl SendSms {
             lead_state: lead.state,
         };
         let book = Book::shipped().or_dead()?;
-        let verdict = gates::decide(&facts, &sms.to, &ctx.services().rules.messages, book, ctx.now());
+        let rules = ctx.services().rules.messages.narrowed(&*ctx.settings_lately(&mut tx).await?);
+        let verdict = gates::decide(&facts, &sms.to, &rules, book, ctx.now());
         match verdict {
             Verdict::Send { closes_at } => {
                 sms.valid_for = (closes_at - ctx.now()).to_std().unwrap_or_default();

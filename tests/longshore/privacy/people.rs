@@ -1,0 +1,223 @@
+//! One person in one team.
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use longshore::{
+    queue::settle::Verdict,
+    workers::datalake::object_store::{Created, ObjectStore, StoreError},
+};
+use serde_json::Value;
+
+use super::world::{ADA, BOB, FILE, World, bare, worker};
+use crate::messages::world::World as Sending;
+
+const ERASE: &str = "people erase --team acme --phone '617 555 0123' --yes --json";
+
+#[tokio::test]
+async fn an_erased_person_is_found_nowhere_and_everybody_else_is_untouched() {
+    let world = World::new().await;
+    let known: i64 = world.ask("select count(distinct place) from seed.rows_with('6175550123', 'ada@example.com')").await;
+    assert!(known >= 30, "the seed put her into {known} tables only");
+    let (globex, bob) = (world.digest(world.globex, "").await, world.digest(world.acme, &BOB.0[2..]).await);
+
+    let asked = world.run(ERASE);
+    assert_eq!(asked.code, 0, "{asked}");
+    let again = world.run(ERASE);
+    assert_eq!((&again.json()["known"], &again.json()["job"]), (&Value::Bool(true), &asked.json()["job"]), "{again}");
+    let verdicts = world.work().await;
+    assert_eq!(verdicts.last().map(|(_, verdict)| verdict), Some(&Verdict::Nothing), "{verdicts:?}");
+
+    let left = world.traces(ADA).await;
+    let left: Vec<_> = left.into_iter().filter(|(_, row)| !row.contains(&world.globex.to_string())).collect();
+    assert!(left.is_empty(), "she is still there: {left:#?}");
+    assert_eq!(world.digest(world.globex, "").await, globex, "another team's rows were touched");
+    assert_eq!(world.digest(world.acme, &BOB.0[2..]).await, bob, "another person's rows were touched");
+
+    // The files: blanks in place of her records, everything else where it was.
+    for (key, text) in world.objects() {
+        let hers = bare(&text).contains(&ADA.0[2..]) || text.to_lowercase().contains(ADA.1);
+        assert_eq!(hers, key.contains(&world.globex.to_string()), "{key}: {text}");
+    }
+    assert!(world.objects().iter().all(|(key, _)| *key != world.upload), "the object that had her is still there");
+    let key: String = world.ask("select object_key from longshore.files where file_id = 901").await;
+    let size = world.store.size(&key).await.expect("the new object");
+    let text = String::from_utf8(world.store.read(&key, 0, size).await.expect("its bytes").to_vec()).expect("text");
+    assert_eq!(text.len(), FILE.len());
+    for (kept, line) in [(true, "617-555-0199,bob@example.com,Bob,\n"), (true, "2125550100,,Carol,\n"), (false, "Ada")] {
+        assert_eq!(text.contains(line), kept, "{text}");
+    }
+
+    // The receipt says what became of what, and names nobody.
+    let receipt = world.run(&format!("people requests {} --team acme --json", asked.json()["request"]));
+    let told = receipt.json()["receipt"].clone();
+    assert_eq!(told["tables"]["longshore.leads"]["anonymised"], 1, "{receipt}");
+    assert_eq!(told["tables"]["longshore.inbox"]["deleted"], 1, "{receipt}");
+    assert_eq!(told["tables"]["objects"]["records blanked"], 2, "{receipt}");
+    assert!(told["kept"]["longshore.ledger_entries"]["why"].as_str().is_some_and(|why| why.starts_with("money")), "{receipt}");
+    assert!(!bare(&receipt.stdout).contains(&ADA.0[2..]));
+    let erased: bool = world.ask(&format!("select longshore.is_erased('{}', '{}')", world.acme, ADA.0)).await;
+    let elsewhere: bool = world.ask(&format!("select longshore.is_erased('{}', '{}')", world.globex, ADA.0)).await;
+    assert!(erased && !elsewhere);
+    assert_eq!(world.run("audit verify").code, 0);
+}
+
+#[tokio::test]
+async fn an_export_holds_what_is_known_of_the_person_and_goes_with_them() {
+    let world = World::new().await;
+    let asked = world.run("people export --team acme --email ADA@example.com --json");
+    assert_eq!(asked.code, 0, "{asked}");
+    world.work().await;
+    let receipt = world.run(&format!("people requests {} --team acme --json", asked.json()["request"])).json()["receipt"].clone();
+    let key = receipt["object"].as_str().unwrap_or_else(|| panic!("no object: {receipt}")).to_owned();
+    assert!(key.starts_with(&format!("t/{}/exports/", world.acme)), "{key}");
+    let size = world.store.size(&key).await.expect("the export");
+    let text = String::from_utf8(world.store.read(&key, 0, size).await.expect("its bytes").to_vec()).expect("text");
+    let lines: Vec<Value> = text.lines().map(|line| line.parse().expect("a line of JSON")).collect();
+    assert_eq!(receipt["lines"], lines.len());
+    assert!(!bare(&text).contains(&BOB.0[2..]), "it tells of somebody else");
+    // Every table in which she stands, and her records in the files.
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select distinct regexp_replace(place, '_[0-9]+d?(_[0-9]+)?$', '') from seed.rows_with('6175550123', 'ada@example.com') where found like '%' || $1 || '%'",
+    )
+    .bind(world.acme.to_string())
+    .fetch_all(&world.db.admin)
+    .await
+    .expect("the tables");
+    let missing: Vec<_> = tables
+        .iter()
+        .filter(|table| !lines.iter().any(|line| line["table"] == **table))
+        .filter(|table| !table.contains("people_requests"))
+        .collect();
+    assert!(missing.is_empty(), "the export leaves out {missing:?}");
+    assert_eq!(lines.iter().filter(|line| line["record"].is_string()).count(), 2, "{text}");
+    assert!(!text.contains("digest"), "digests tell nobody anything");
+
+    assert_eq!(world.run(ERASE).code, 0);
+    world.work().await;
+    assert!(world.store.size(&key).await.is_err(), "what was exported of her is still there");
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_waited_for_and_a_waiting_job_about_them_is_cancelled() {
+    let world = World::new().await;
+    world
+        .tell(&format!("update longshore.messages set state = 'unknown', ended_at = null where team_id = '{}'", world.acme))
+        .await;
+    let enqueue = format!(
+        "select (queue.enqueue('{}', 'carry_note', '{{\"trouble\": \"text +1 617 555 0123\"}}', idempotency_key => 'k', limit_key => 'to:+16175550123')).job_id",
+        world.acme
+    );
+    let job: i64 = world.ask(&enqueue).await;
+    assert_eq!(world.run(ERASE).code, 0);
+    let verdicts = world.worker.drain("upkeep").await;
+    let [(_, Verdict::Snooze { reason, .. })] = &verdicts[..] else { panic!("{verdicts:?}") };
+    assert!(reason.contains("message"), "{reason}");
+    // Nothing more is sent from here on.
+    let suppressed: bool = world
+        .ask(&format!(
+            "select count(*) > 0 from longshore.suppressions where team_id = '{}' and phone = '{}' and reason = 'DNC_REQUEST'",
+            world.acme, ADA.0
+        ))
+        .await;
+    assert!(suppressed);
+    world.tell("update longshore.messages set state = 'delivered', ended_at = now() where state = 'unknown'").await;
+    world.tell("update longshore.files set state = 'loading', error = null where file_id = 902").await;
+    world.worker.let_time_pass(&world.db).await;
+    let verdicts = world.worker.drain("upkeep").await;
+    let [(_, Verdict::Snooze { reason, .. })] = &verdicts[..] else { panic!("{verdicts:?}") };
+    assert!(reason.contains("file"), "{reason}");
+    world.tell("update longshore.files set state = 'failed', error = 'x' where file_id = 902").await;
+    world.work().await;
+    let left = world.traces(ADA).await;
+    assert!(left.iter().all(|(_, row)| row.contains(&world.globex.to_string())), "{left:#?}");
+    assert_eq!(
+        world.ask::<i16>(&format!("select outcome from queue.outcomes where job_id = {job}")).await,
+        3,
+        "it was not cancelled"
+    );
+    let payload: Value = world.ask(&format!("select payload from queue.jobs where id = {job}")).await;
+    assert_eq!(payload, serde_json::json!({ "trouble": "erased" }));
+}
+
+/// A store that takes nothing away, as one whose connection breaks there.
+struct Stubborn(Arc<dyn ObjectStore>);
+
+#[async_trait]
+impl ObjectStore for Stubborn {
+    async fn create(&self, key: &str, file: &Path, sha256: [u8; 32]) -> Result<Created, StoreError> {
+        self.0.create(key, file, sha256).await
+    }
+
+    async fn size(&self, key: &str) -> Result<u64, StoreError> {
+        self.0.size(key).await
+    }
+
+    async fn read(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, StoreError> {
+        self.0.read(key, offset, length).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
+        self.0.list(prefix, after).await
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("a test pulled the cable".into()))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_that_was_cut_off_goes_on_where_it_was() {
+    let world = World::new().await;
+    assert_eq!(world.run(ERASE).code, 0);
+    let stubborn = worker(&world.db, Arc::new(Stubborn(world.store.clone()))).await;
+    let verdicts = stubborn.drain("upkeep").await;
+    assert!(matches!(&verdicts[..], [(_, Verdict::Retry { .. })]), "{verdicts:?}");
+    assert!(world.objects().iter().any(|(key, _)| *key == world.upload), "it came as far as to replace the object");
+    world.work().await;
+    world.worker.let_time_pass(&world.db).await;
+    world.work().await;
+    assert!(world.objects().iter().all(|(key, _)| *key != world.upload), "the replaced object was forgotten");
+    let left = world.traces(ADA).await;
+    assert!(left.iter().all(|(_, row)| row.contains(&world.globex.to_string())), "{left:#?}");
+    let counted: i64 =
+        world.ask("select (receipt #>> '{tables,longshore.leads,anonymised}')::bigint from longshore.people_requests").await;
+    assert_eq!(counted, 1, "counted once");
+}
+
+#[tokio::test]
+async fn an_erased_number_that_comes_back_is_not_texted() {
+    let world = Sending::new().await;
+    let worker = world.worker().await;
+    let (message_id, phone, _) = world.job(&worker).await;
+    let erased = "insert into longshore.erased_numbers (team_id, digest) values ($1, longshore.erasure_digest($1, $2))";
+    sqlx::query(erased).bind(world.team.0).bind(&phone).execute(&world.db.admin).await.expect("an erased number");
+    worker.next("messages").await.expect("a run");
+    assert_eq!(world.decisions(message_id).await, ["suppress suppressed_erased"]);
+    assert_eq!(world.taken(&phone), 0);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_is_checked_and_nobody_asks_for_nobody() {
+    let world = World::new().await;
+    for wrong in [
+        "people erase --team acme --yes",
+        "people erase --team acme --phone 12 --yes",
+        "people export --team acme --email nobody",
+    ] {
+        let refused = world.run(wrong);
+        assert_eq!(refused.code, 2, "{refused}");
+    }
+    assert_eq!(world.run("people erase --team acme --phone 6175550123").code, 7, "without --yes");
+    assert_eq!(world.ask::<i64>("select count(*) from longshore.people_requests").await, 0);
+    // Somebody whom the team does not know: nothing is found, and they are never texted.
+    let asked = world.run("people erase --team acme --phone 2125550177 --yes --json");
+    assert_eq!(asked.code, 0, "{asked}");
+    world.work().await;
+    assert!(world.ask::<bool>(&format!("select longshore.is_erased('{}', '+12125550177')", world.acme)).await);
+}

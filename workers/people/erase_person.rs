@@ -1,0 +1,32 @@
+//! Erases what is known of one person in one team.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{Invalid, Job};
+
+mod run;
+
+/// Erases what is known of the person of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErasePerson {
+    /// The request, which says whom it is about: a payload is kept, and would tell.
+    pub request_id: i64,
+}
+
+impl Job for ErasePerson {
+    const KIND: &'static str = "erase_person";
+    const QUEUE: &'static str = "upkeep";
+    const TIMEOUT: Duration = Duration::from_secs(3600);
+
+    fn check(&self) -> Result<(), Invalid> {
+        if self.request_id > 0 { Ok(()) } else { Err(Invalid::new("request_id", "is the number of a request")) }
+    }
+
+    async fn run(&self, ctx: &crate::ctx::Ctx) -> crate::job::Outcome {
+        self.work(ctx).await
+    }
+}

@@ -1,0 +1,165 @@
+//! Erases what is known of one person in one team.
+//!
+//! First the number is suppressed, so that nothing is sent any more; what is under way ends by itself, and is waited for. Then
+//! goes what is theirs alone, in one transaction; then their records in uploaded files, and what was exported of them; then
+//! every table is looked through for words that name them, round after round, until a round finds none.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::ErasePerson;
+use crate::{
+    ctx::Ctx,
+    failpoint,
+    job::{Outcome, Stop},
+    messages::opt_out::{self, Reason},
+    people::{
+        raw_files, requests,
+        walk::{self, Walk},
+    },
+};
+
+/// What is under way is looked at again after so long.
+const WAIT: Duration = Duration::from_secs(15);
+/// A round that still finds something behind so many is somebody writing it anew: it goes on later.
+const ROUNDS: u32 = 8;
+
+/// How far it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+enum Stage {
+    /// At what is theirs alone.
+    #[default]
+    Own,
+    /// In uploaded files, behind this one.
+    Files {
+        /// The last file that is done.
+        after: i64,
+        /// An object that was replaced and is still to be taken away.
+        stale: Option<String>,
+    },
+    /// At earlier exports.
+    Exports,
+    /// In every table.
+    Words(Walk),
+}
+
+impl ErasePerson {
+    pub(super) async fn work(&self, ctx: &Ctx) -> Outcome {
+        let mut stage: Stage = ctx.last_checkpoint().await?.unwrap_or_default();
+        loop {
+            ctx.check_cancelled()?;
+            stage = match stage {
+                Stage::Own => self.erase_own(ctx).await?,
+                Stage::Files { after, stale } => self.erase_in_files(ctx, after, stale).await?,
+                Stage::Exports => self.erase_exports(ctx).await?,
+                Stage::Words(walk) => match self.erase_words(ctx, walk).await? {
+                    Some(walk) => Stage::Words(walk),
+                    None => return self.end(ctx).await,
+                },
+            };
+        }
+    }
+
+    async fn erase_own(&self, ctx: &Ctx) -> Result<Stage, Stop> {
+        let (team, request) = (ctx.team(), self.request_id);
+        let mut tx = ctx.tx().await?;
+        let found = sqlx::query_file!("people/erase_person/find.sql", team.0, request).fetch_one(&mut *tx).await?;
+        for phone in &found.phones {
+            opt_out::suppress(&mut tx, team, phone, Reason::DncRequest, &format!("erasure request {request}")).await?;
+        }
+        let waits = sqlx::query_file_scalar!("people/erase_person/erase_own.sql", team.0, request).fetch_one(&mut *tx).await?;
+        let stage = Stage::Files { after: 0, stale: None };
+        if waits.is_none() {
+            ctx.checkpoint(&mut tx, 0, None, &stage).await?;
+        }
+        ctx.keep_lease(&mut tx).await?;
+        failpoint!(BeforeCommit);
+        tx.commit().await?;
+        failpoint!(AfterCommit);
+        match waits {
+            Some(waits) => Err(Stop::snooze(WAIT, format!("waits for {waits}"))),
+            None => Ok(stage),
+        }
+    }
+
+    async fn erase_in_files(&self, ctx: &Ctx, after: i64, stale: Option<String>) -> Result<Stage, Stop> {
+        if let Some(key) = stale {
+            ctx.services().objects.delete(&key).await?;
+        }
+        let Some(file) = raw_files::next(ctx, after).await? else { return Ok(Stage::Exports) };
+        let blanked = raw_files::blank(ctx, self.request_id, &file).await?;
+        let stale = blanked.as_ref().map(|_| file.object_key.clone());
+        let stage = Stage::Files { after: file.file_id, stale };
+        let mut tx = ctx.fenced_tx().await?;
+        if let Some((key, records)) = blanked {
+            sqlx::query_file!("people/raw_files/replace.sql", ctx.team().0, self.request_id, file.file_id, records, key)
+                .fetch_one(&mut *tx)
+                .await?;
+        }
+        ctx.checkpoint(&mut tx, 0, None, &stage).await?;
+        failpoint!(BeforeCommit);
+        tx.commit().await?;
+        failpoint!(AfterCommit);
+        Ok(stage)
+    }
+
+    async fn erase_exports(&self, ctx: &Ctx) -> Result<Stage, Stop> {
+        let (team, request) = (ctx.team().0, self.request_id);
+        let mut tx = ctx.fenced_tx().await?;
+        let objects =
+            sqlx::query_file_scalar!("people/erase_person/exports.sql", team, request, false).fetch_all(&mut *tx).await?;
+        for key in &objects {
+            ctx.services().objects.delete(key).await?;
+        }
+        sqlx::query_file_scalar!("people/erase_person/exports.sql", team, request, true).fetch_all(&mut *tx).await?;
+        let stage = Stage::Words(Walk::default());
+        ctx.checkpoint(&mut tx, 0, None, &stage).await?;
+        tx.commit().await?;
+        Ok(stage)
+    }
+
+    /// One round at most. `None`: a whole round found nothing.
+    async fn erase_words(&self, ctx: &Ctx, mut walk: Walk) -> Result<Option<Walk>, Stop> {
+        let mut tx = ctx.tx().await?;
+        let places = walk::places(&mut tx).await?;
+        tx.commit().await?;
+        while let Some((place, page)) = walk.next(&places) {
+            ctx.check_cancelled()?;
+            let mut tx = ctx.tx().await?;
+            let did =
+                sqlx::query_file!("people/erase_person/erase_words.sql", ctx.team().0, self.request_id, place, page, walk::PAGES)
+                    .fetch_one(&mut *tx)
+                    .await?;
+            walk.found += did.matched;
+            walk.left += did.left;
+            walk.step(place, page);
+            ctx.checkpoint(&mut tx, 0, None, Stage::Words(walk.clone())).await?;
+            ctx.keep_lease(&mut tx).await?;
+            failpoint!(MidChunk);
+            tx.commit().await?;
+        }
+        if walk.found == 0 {
+            return Ok(None);
+        }
+        let (left, rounds) = (walk.left, walk.rounds);
+        walk.again();
+        let mut tx = ctx.fenced_tx().await?;
+        ctx.checkpoint(&mut tx, 0, None, Stage::Words(walk.clone())).await?;
+        tx.commit().await?;
+        if left > 0 {
+            return Err(Stop::snooze(WAIT, "waits for jobs about them that still run"));
+        }
+        if rounds >= ROUNDS {
+            return Err(Stop::snooze(WAIT * 20, "somebody goes on writing what is being erased"));
+        }
+        Ok(Some(walk))
+    }
+
+    async fn end(&self, ctx: &Ctx) -> Outcome {
+        let mut tx = ctx.tx().await?;
+        let receipt = requests::end(&mut tx, ctx.team(), self.request_id, None, json!({})).await?;
+        ctx.complete(tx, receipt).await
+    }
+}

@@ -207,6 +207,7 @@ pub async fn test(State(api): State<Api>, caller: Caller, Named(id): Named) -> R
 #[into_params(parameter_in = Query)]
 pub struct DeliveryQuery {
     /// Only those in this state.
+    #[param(inline)]
     state: Option<DeliveryState>,
     /// Go on behind this one: the `next` of the page before.
     #[param(value_type = Option<String>, example = "dlv_42", pattern = r"^(dlv_)?[0-9]{1,19}$", max_length = 23)]

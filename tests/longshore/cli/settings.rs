@@ -2,6 +2,8 @@
 
 use std::{io::Write as _, process::Stdio};
 
+use longshore::{store, workers};
+
 use super::fleet::{Fleet, Ran, binary, ran};
 
 const KEYS: &str = "2026-05=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=,2026-11=AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -69,9 +71,11 @@ async fn a_secret_comes_from_standard_input_and_a_keys_end_is_told() {
     assert_eq!(states(&status), ["\"2026-05\" \"needed\" 1", "\"2026-11\" \"current\" 0"]);
     let none = fleet.run("secrets status");
     assert!(none.code == 1 && none.stdout.contains("MISSING"), "{none}");
+    let mut conn = fleet.db.pool("worker").acquire().await.unwrap();
+    store::jobs::register(&mut conn, &workers::registry()).await.expect("the kinds of the house");
     let rotate = with_keys(&fleet, "2026-11", "secrets rotate", "");
     assert!(rotate.code == 0 && rotate.stderr.contains("the workers do it, as job_"), "{rotate}");
-    let deed = "select action || ' ' || actor from longshore.audit_log order by at desc limit 1";
+    let deed = "select action || ' ' || actor from longshore.audit_log order by at desc, seq desc limit 1";
     let deed: String = sqlx::query_scalar(deed).fetch_one(&fleet.db.admin).await.unwrap();
     assert_eq!(deed, "keyring.rotate operator ann");
     let again = with_keys(&fleet, "2026-11", "secrets rotate", "");

@@ -65,8 +65,8 @@ impl ErasePerson {
     async fn erase_own(&self, ctx: &Ctx) -> Result<Stage, Stop> {
         let (team, request) = (ctx.team(), self.request_id);
         let mut tx = ctx.tx().await?;
-        let found = sqlx::query_file!("people/erase_person/find.sql", team.0, request).fetch_one(&mut *tx).await?;
-        for phone in &found.phones {
+        let phones = requests::find(&mut tx, team, request).await?;
+        for phone in &phones {
             opt_out::suppress(&mut tx, team, phone, Reason::DncRequest, &format!("erasure request {request}")).await?;
         }
         let waits = sqlx::query_file_scalar!("people/erase_person/erase_own.sql", team.0, request).fetch_one(&mut *tx).await?;
@@ -94,9 +94,7 @@ impl ErasePerson {
         let stage = Stage::Files { after: file.file_id, stale };
         let mut tx = ctx.fenced_tx().await?;
         if let Some((key, records)) = blanked {
-            sqlx::query_file!("people/raw_files/replace.sql", ctx.team().0, self.request_id, file.file_id, records, key)
-                .fetch_one(&mut *tx)
-                .await?;
+            raw_files::replace(&mut tx, ctx.team(), self.request_id, &file, records, &key).await?;
         }
         ctx.checkpoint(&mut tx, 0, None, &stage).await?;
         failpoint!(BeforeCommit);

@@ -20,14 +20,17 @@ begin
   return sha256(own || sha256(own || convert_to(lower(value), 'UTF8')));
 end $$;
 
--- Whether a number was erased for this team: it is never texted again.
+-- Whether a number was erased for this team: it is never texted again. For the team alone: who could ask for another's would
+-- learn who has had themselves erased there.
 create or replace function longshore.is_erased(team uuid, phone text) returns boolean
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select exists (
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform queue.guard_team(team);
+  return exists (
     select from longshore.erasure_keys k
     join longshore.erased_numbers n on n.team_id = k.team_id and n.digest = sha256(k.key || sha256(k.key || convert_to(lower(phone), 'UTF8')))
-    where k.team_id = team)
-$$;
+    where k.team_id = is_erased.team);
+end $$;
 
 -- The digits of a number with room for what people write between them.
 create or replace function longshore.spaced_digits(digits text) returns text

@@ -7,7 +7,7 @@ use longshore::{
     workers::db::{self, PoolSize},
 };
 use reqwest::{Method, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -181,7 +181,17 @@ async fn only_pages_of_named_origins_may_call_and_never_with_cookies() {
     let allowed = preflight(ours).await;
     assert_eq!(allowed.status(), 204);
     assert_eq!(allowed.headers()["access-control-allow-origin"], ours);
-    assert!(allowed.headers()["access-control-allow-headers"].to_str().expect("text").contains("idempotency-key"));
+    // Every method that an operation has, and every header that one asks for.
+    let methods = allowed.headers()["access-control-allow-methods"].to_str().expect("text");
+    let document: Value = door.get("/openapi.json").await.json().await.expect("the document");
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for method in operations.as_object().expect("operations").keys().filter(|name| *name != "parameters") {
+            let named = methods.split(", ").any(|one| one.eq_ignore_ascii_case(method));
+            assert!(named, "a page may not {method} {path}");
+        }
+    }
+    let headers = allowed.headers()["access-control-allow-headers"].to_str().expect("text");
+    assert!(["idempotency-key", "if-match"].iter().all(|name| headers.split(", ").any(|one| one == *name)), "{headers}");
     assert!(!allowed.headers().contains_key("access-control-allow-credentials"));
     for origin in ["https://evil.example", "null", "https://app.example.com.evil.example", "http://app.example.com"] {
         let refused = preflight(origin).await;

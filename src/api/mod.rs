@@ -50,7 +50,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::queue::plan::Thresholds;
+use crate::{queue::plan::Thresholds, tenancy::quotas::RequestLimits};
 use error::{ApiError, Code};
 
 /// What every request may reach.
@@ -80,6 +80,7 @@ pub struct ApiState {
     batches: Semaphore,
     watch: Arc<watch::Watch>,
     rates: rate::Rates,
+    limits: RequestLimits,
     origins: cors::Origins,
 }
 
@@ -117,6 +118,18 @@ const RESERVED: usize = 128;
 /// Batches being read or decoded at once; theirs are up to 2 MiB.
 const BATCHES: usize = 16;
 
+/// What a door of such a configuration gives every key.
+pub fn limits(quota: rate::Quota, waiting_per_key: usize) -> RequestLimits {
+    RequestLimits {
+        per_second: quota.per_second,
+        burst: quota.burst,
+        waiting: waiting_per_key as u64,
+        body_bytes: body::SINGLE_LIMIT as u64,
+        batch_bytes: body::BATCH_LIMIT as u64,
+        batch_jobs: jobs::batch::MOST as u64,
+    }
+}
+
 impl ApiState {
     /// Puts the door together.
     pub fn new(
@@ -135,6 +148,7 @@ impl ApiState {
             coalescer: coalesce::Coalescer::new(pool.clone()),
             watch: watch::Watch::new(pool.clone(), tuning.waiting, tuning.waiting_per_key),
             rates: rate::Rates::new(tuning.quota, pool.clone(), clock.now()),
+            limits: limits(tuning.quota, tuning.waiting_per_key),
             origins: tuning.origins,
             reserved_room: Arc::new(Semaphore::new(RESERVED)),
             pool,

@@ -164,13 +164,13 @@ pub async fn list_flags(State(api): State<Api>, caller: Caller) -> Result<Json<F
 
 /// Show quotas.
 ///
-/// What the team may have in each queue, and what it has, as measured a few seconds ago.
+/// What the team may have in each queue, and what it has, as measured a few seconds ago; and what its keys may ask for.
 #[utoipa::path(get, path = "/v1/quotas", operation_id = "getQuotas", tag = "settings", security(("key" = ["read"])),
     responses((status = 200, description = "Limits and use", body = Quotas), Refusals))]
 pub async fn show_quotas(State(api): State<Api>, caller: Caller) -> Result<Json<Quotas>, ApiError> {
     caller.needs(Scope::Read)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
-    let all = quotas::show(&mut tx, caller.team()).await?;
+    let all = quotas::show(&mut tx, caller.team(), api.limits).await?;
     tx.commit().await?;
     Ok(Json(all))
 }

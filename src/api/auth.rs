@@ -16,7 +16,7 @@ use tracing::{Span, field};
 
 use super::{
     Api, ApiState,
-    conventions::Lane,
+    conventions::{Lane, Place},
     error::{ApiError, Code},
     rate::Seen,
 };
@@ -103,6 +103,12 @@ impl FromRequestParts<Api> for Caller {
         let pool = if lane == Lane::Reserved { &api.reserve } else { &api.pool };
         let principal = check(api, pool, &key).await?;
         Span::current().record("team.id", field::display(principal.team)).record("key.id", &principal.key_id);
+        if lane == Lane::Open
+            && let Some(place) = parts.extensions.get::<Place>()
+            && !place.is_of(api, principal.team)
+        {
+            return Err(ApiError::new(Code::Busy, "Too many requests of the team are in hand. Try again in a moment."));
+        }
         if lane == Lane::Open
             && let Some(standing) = api.rates.take(&principal.key_id, principal.rate, api.clock.now())
         {

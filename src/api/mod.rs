@@ -24,6 +24,7 @@ pub mod json;
 pub mod keys;
 pub mod openapi;
 pub mod people;
+mod places;
 pub mod polled;
 pub mod queues;
 pub mod rate;
@@ -77,7 +78,8 @@ pub struct ApiState {
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
     reserved_room: Arc<Semaphore>,
-    batches: Semaphore,
+    batches: places::Places,
+    parts: places::Places,
     watch: Arc<watch::Watch>,
     rates: rate::Rates,
     limits: RequestLimits,
@@ -113,10 +115,14 @@ impl Default for Tuning {
 
 /// Requests in hand at once; one more is told to come back. It bounds memory: a body is at most 272 KiB.
 const REQUESTS: usize = 512;
+/// Of them one team's: however slowly it sends, there is room for the others.
+const REQUESTS_OF_A_TEAM: usize = REQUESTS / 2;
 /// Beside them, so many of what is never shed.
 const RESERVED: usize = 128;
 /// Batches being read or decoded at once; theirs are up to 2 MiB.
 const BATCHES: usize = 16;
+/// Of them one team's: a body may take its time to come in, and the others' do not wait for it.
+const BATCHES_OF_A_TEAM: usize = 4;
 
 /// What a door of such a configuration gives every key.
 pub fn limits(quota: rate::Quota, waiting_per_key: usize) -> RequestLimits {
@@ -161,7 +167,8 @@ impl ApiState {
             webhooks: tuning.webhooks,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
-            batches: Semaphore::new(BATCHES),
+            batches: places::Places::new(BATCHES, BATCHES_OF_A_TEAM),
+            parts: places::Places::new(REQUESTS, REQUESTS_OF_A_TEAM),
         })
     }
 

@@ -217,9 +217,7 @@ impl From<SettingError> for ApiError {
             SettingError::Secret(SecretError::Length) => {
                 Self::field(Code::InvalidField, "/value", SecretError::Length.to_string())
             }
-            SettingError::Secret(error @ (SecretError::NoKeyring | SecretError::UnknownKey(_))) => {
-                Self::new(Code::NoKeyring, error.to_string())
-            }
+            SettingError::Secret(error @ (SecretError::NoKeyring | SecretError::UnknownKey(_))) => Self::no_keyring(error),
             SettingError::Secret(error) => Self::internal(error),
         }
     }

@@ -340,8 +340,9 @@ pub async fn page(conn: &mut PgConnection, team: TeamId, after: Option<&str>, li
     sqlx::query_file_as!(KeyView, "src/tenancy/keys/page.sql", team.0, after, limit).fetch_all(conn).await
 }
 
-/// How many of a team's keys live.
+/// How many of a team's keys live. Until the transaction ends nobody else counts, so that nobody makes one too many.
 pub async fn count_live(conn: &mut PgConnection, team: TeamId) -> Result<i64, sqlx::Error> {
+    sqlx::query_file!("src/tenancy/keys/queue_up.sql", team.0).fetch_one(&mut *conn).await?;
     sqlx::query_file_scalar!("src/tenancy/keys/count_live.sql", team.0).fetch_one(conn).await
 }
 

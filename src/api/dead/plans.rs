@@ -138,7 +138,7 @@ pub async fn make(State(api): State<Api>, caller: Caller, request: Request) -> R
     let wanted = checked(body::parse(&text, json::MAX_DEPTH + 8)?, &caller)?;
     let (team, by) = (caller.team(), caller.name());
     // Letters are read with their payloads, page by page: as much in hand as a batch.
-    let _place = api.batches.acquire().await.map_err(ApiError::internal)?;
+    let _place = api.batches.enter(caller.team()).await.map_err(ApiError::internal)?;
     let state = api.clone();
     // In a task of its own: a caller that goes away does not leave it half done.
     let made = tokio::spawn(async move {

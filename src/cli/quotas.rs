@@ -95,7 +95,7 @@ fn show(all: &Quotas, env: &Env) -> Result<Exit, Problem> {
         let each = Rate { per_second: rate.per_second };
         env.out.say(&format!("rate {}: {each}, bursts of {}", rate.name, rate.burst));
     }
-    let every = &all.requests.every_key;
+    let every = &all.requests;
     env.out.say(&format!(
         "requests of a key: {}/s, bursts of {}, {} that wait; a body of {} KiB, a batch of {} jobs and {} KiB",
         every.per_second,

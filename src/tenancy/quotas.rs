@@ -23,15 +23,24 @@ pub struct Quotas {
 /// What the team's keys may ask for over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RequestQuota {
-    /// What holds for each of them.
-    #[serde(flatten)]
-    pub every_key: RequestLimits,
-    /// Those that have a smaller rate of their own.
+    /// Requests of one key a second, in all processes.
+    pub per_second: u32,
+    /// Of which so many at once.
+    pub burst: u32,
+    /// Keys that have a smaller rate of their own.
     pub keys: Vec<KeyRate>,
+    /// Answers that one key waits for at once (`?wait=`, `/events`), in one process.
+    pub waiting: u64,
+    /// Bytes of a body.
+    pub body_bytes: u64,
+    /// Bytes of a batch's body.
+    pub batch_bytes: u64,
+    /// Jobs of a batch.
+    pub batch_jobs: u64,
 }
 
 /// What the door gives every key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Requests a second, in all processes.
     pub per_second: u32,
@@ -87,5 +96,7 @@ pub async fn show(conn: &mut PgConnection, team: TeamId, every_key: RequestLimit
     let queues = sqlx::query_file_as!(QueueQuota, "src/tenancy/quotas/queues.sql", team.0).fetch_all(&mut *conn).await?;
     let rates = sqlx::query_file_as!(RateQuota, "src/tenancy/quotas/rates.sql", team.0).fetch_all(&mut *conn).await?;
     let keys = keys::rates(conn, team).await?;
-    Ok(Quotas { queues, rates, requests: RequestQuota { every_key, keys } })
+    let RequestLimits { per_second, burst, waiting, body_bytes, batch_bytes, batch_jobs } = every_key;
+    let requests = RequestQuota { per_second, burst, keys, waiting, body_bytes, batch_bytes, batch_jobs };
+    Ok(Quotas { queues, rates, requests })
 }

@@ -40,6 +40,13 @@ async fn a_setting_is_set_shown_and_taken_away() {
         let set = fleet.run(line);
         assert_eq!(set.code, 0, "{set}");
     }
+    // A text with what is set, before anybody gets it.
+    let text = "'Hi {{ first_name }}, {{ brand.company }} here'";
+    assert_eq!(fleet.run(&format!("settings preview {text} --team acme")).stdout, "Hi [first_name], Acme & Sons here\n");
+    for (team, text, said) in [("globex", text, "has not set"), ("acme", "'Hi {{ surname }}'", "which no lead has")] {
+        let refused = fleet.run(&format!("settings preview {text} --team {team}"));
+        assert!(refused.code == 2 && refused.stderr.contains(said), "{refused}");
+    }
     assert_eq!(fleet.run("settings unset brand.company --team acme").code, 0);
     assert_eq!(fleet.run("settings unset brand.company --team acme").code, 3);
 }

@@ -170,8 +170,12 @@ pub async fn list_flags(State(api): State<Api>, caller: Caller) -> Result<Json<F
 pub async fn show_quotas(State(api): State<Api>, caller: Caller) -> Result<Json<Quotas>, ApiError> {
     caller.needs(Scope::Read)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
-    let all = quotas::show(&mut tx, caller.team(), api.limits).await?;
+    let mut all = quotas::show(&mut tx, caller.team(), api.limits).await?;
     tx.commit().await?;
+    // Which other keys there are is for those who handle them.
+    if caller.needs(Scope::Admin).is_err() {
+        all.requests.keys.retain(|one| one.key == caller.key_id());
+    }
     Ok(Json(all))
 }
 

@@ -173,6 +173,11 @@ async fn a_team_sees_its_own_flags_and_quotas() {
     let made = door::json(door.bare(Method::POST, "/v1/keys").bearer_auth(&admin).json(&slow).send().await.unwrap()).await;
     let quotas = door::json(door.get("/v1/quotas").await).await;
     assert_eq!(quotas["requests"]["keys"], json!([{ "key": made["id"], "per_second": 5, "burst": 10 }]), "{made}");
+    let (reader, _) = door::key(&door.db, door.team, &[Scope::Read], None).await;
+    for (who, shown) in [(reader.as_str(), 0), (made["key"].as_str().unwrap(), 1)] {
+        let told = door::json(door.bare(Method::GET, "/v1/quotas").bearer_auth(who).send().await.unwrap()).await;
+        assert_eq!(told["requests"]["keys"].as_array().map(Vec::len), Some(shown), "a key sees its own rate alone: {told}");
+    }
 }
 
 async fn set(db: &TestDb, team: TeamId, name: &str, value: Value) {

@@ -44,7 +44,7 @@ const MOST: i64 = 10_000;
 pub struct PlanRequest {
     /// Which: `{}` is all that are open.
     filter: PlanFilter,
-    /// What is done to each payload: a JSON patch (RFC 6902).
+    /// What is done to each payload: a JSON patch (RFC 6902) of at most 50 operations.
     #[schema(value_type = Option<Vec<Object>>)]
     patch: Option<Value>,
     /// Replays a second at most.

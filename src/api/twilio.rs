@@ -4,11 +4,11 @@
 //! status report stands in the signed query, that of an incoming text is found by our number. An answer is given only when
 //! the report is committed, so that Twilio calls again otherwise.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Form, Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, FromRequest, Request, State},
     http::{HeaderMap, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -36,6 +36,8 @@ pub const INBOUND_PATH: &str = "/v1/webhooks/twilio/inbound";
 
 // Twilio's forms have some 2 kB; a text has at most 1600 characters.
 const LARGEST_FORM: usize = 64 * 1024;
+/// One that takes longer is given up: until it is read nobody knows who sends it, and the places of what is never shed are few.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the webhooks need.
 #[derive(Clone)]
@@ -52,6 +54,23 @@ pub struct Hooks {
 
 type Params = Vec<(String, String)>;
 
+/// A form that came in time.
+struct Prompt(Params);
+
+impl<S: Send + Sync> FromRequest<S> for Prompt {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match tokio::time::timeout(PATIENCE, Form::<Params>::from_request(request, state)).await {
+            Ok(Ok(Form(params))) => Ok(Self(params)),
+            Ok(Err(refused)) => {
+                Err(ApiError::new(Code::of_status(refused.status()), "The body is not the form that Twilio sends."))
+            }
+            Err(_) => Err(ApiError::new(Code::RequestTimeout, format!("The form did not arrive within {PATIENCE:?}."))),
+        }
+    }
+}
+
 /// The routes. To be merged under the conventions of the API.
 pub fn router<S: Clone + Send + Sync + 'static>(hooks: Hooks) -> Router<S> {
     Router::new()
@@ -65,7 +84,7 @@ async fn report_status(
     State(hooks): State<Arc<Hooks>>,
     uri: Uri,
     headers: HeaderMap,
-    Form(params): Form<Params>,
+    Prompt(params): Prompt,
 ) -> Result<Response, ApiError> {
     hooks.check(STATUS_PATH, &uri, &headers, &params)?;
     let asked: Params = axum::extract::Query::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
@@ -96,7 +115,7 @@ async fn receive_text(
     State(hooks): State<Arc<Hooks>>,
     uri: Uri,
     headers: HeaderMap,
-    Form(params): Form<Params>,
+    Prompt(params): Prompt,
 ) -> Result<Response, ApiError> {
     hooks.check(INBOUND_PATH, &uri, &headers, &params)?;
     let raw = as_json(&params);

@@ -305,9 +305,7 @@ fn refused(error: EndpointError) -> ApiError {
         EndpointError::Missing => no_such_endpoint(),
         EndpointError::TooMany => ApiError::new(Code::InvalidRequest, format!("{error}.")),
         EndpointError::Secret(SecretError::Database(error)) | EndpointError::Database(error) => error.into(),
-        EndpointError::Secret(SecretError::NoKeyring) => {
-            ApiError::new(Code::NotReady, "No secrets can be kept here: no keyring is configured. Ask whoever runs this.")
-        }
+        EndpointError::Secret(error @ (SecretError::NoKeyring | SecretError::UnknownKey(_))) => ApiError::no_keyring(error),
         EndpointError::Secret(error) => ApiError::internal(error),
     }
 }

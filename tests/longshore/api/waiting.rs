@@ -267,6 +267,23 @@ async fn a_stream_ends_with_its_key() {
 }
 
 #[tokio::test]
+async fn a_team_of_many_keys_leaves_places_for_others_who_wait() {
+    let tuning = Tuning { waiting: 4, waiting_per_key: 2, ..Tuning::default() };
+    let mut door = Door::open_tuned(|pool| pool, Bounds::default(), tuning).await;
+    let job = door.enqueue(&greet("Ada")).await;
+    let path = format!("/v1/jobs/{job}/events");
+    let first = [Events::open(&door, &path, None).await, Events::open(&door, &path, None).await];
+    door.key = key(&door.db, door.team, &Scope::STANDARD, None).await.0;
+    let third = Events::open(&door, &path, None).await;
+    problem(events(&door, &path, None).await, 503, "busy").await;
+    let others = door.db.team("globex").await;
+    door.key = key(&door.db, others, &Scope::STANDARD, None).await.0;
+    let job = door.enqueue(&greet("Bob")).await;
+    let fourth = Events::open(&door, &format!("/v1/jobs/{job}/events"), None).await;
+    drop((first, third, fourth));
+}
+
+#[tokio::test]
 async fn streams_are_bounded_by_key_and_by_process_and_want_to_be_accepted() {
     let tuning = Tuning { waiting: 3, waiting_per_key: 2, ..Tuning::default() };
     let mut door = Door::open_tuned(|pool| pool, Bounds::default(), tuning).await;

@@ -55,6 +55,7 @@ const READS: &[&str] = &[
     "secrets status",
     "settings get",
     "settings list",
+    "settings preview",
     "flags explain",
     "flags list",
     "quotas show",

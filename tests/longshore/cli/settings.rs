@@ -42,6 +42,13 @@ async fn a_setting_is_set_shown_and_taken_away() {
         let set = fleet.run(line);
         assert_eq!(set.code, 0, "{set}");
     }
+    // A text with what is set, before anybody gets it.
+    let text = "'Hi {{ first_name }}, {{ brand.company }} here'";
+    assert_eq!(fleet.run(&format!("settings preview {text} --team acme")).stdout, "Hi [first_name], Acme & Sons here\n");
+    for (team, text, said) in [("globex", text, "has not set"), ("acme", "'Hi {{ surname }}'", "which no lead has")] {
+        let refused = fleet.run(&format!("settings preview {text} --team {team}"));
+        assert!(refused.code == 2 && refused.stderr.contains(said), "{refused}");
+    }
     assert_eq!(fleet.run("settings unset brand.company --team acme").code, 0);
     assert_eq!(fleet.run("settings unset brand.company --team acme").code, 3);
 }
@@ -128,4 +135,18 @@ async fn quotas_are_set_and_shown_as_one_thing() {
     assert_eq!(told, (&70.into(), &9.into(), &5.0.into(), &true.into()));
     let other = fleet.run("quotas show --team globex");
     assert!(other.code == 0 && other.stdout.contains("every team"), "{other}");
+
+    // What its keys may ask for over HTTP, and a key that may ask for less.
+    let made = fleet.run("keys create slow --team acme --rate 50/s --burst 60 --json");
+    assert_eq!(made.code, 0, "{made}");
+    assert_eq!((&made.json()["per_second"], &made.json()["burst"]), (&50.into(), &60.into()));
+    let requests = fleet.run("quotas show --team acme --json").json()["requests"].clone();
+    assert_eq!((&requests["per_second"], &requests["batch_jobs"]), (&1000.into(), &1000.into()));
+    assert_eq!(requests["keys"], serde_json::json!([{ "key": made.json()["key_id"], "per_second": 50, "burst": 60 }]));
+    let words = fleet.run("quotas show --team acme");
+    assert!(words.stderr.contains("1000/s") && words.stderr.contains("50/s, bursts of 60"), "{words}");
+    assert!(fleet.run("keys list --team acme").stdout.contains("50/s"));
+    for wrong in ["--rate 1/m", "--rate 0/s", "--burst 5", "--rate 5/s --burst 0"] {
+        assert_eq!(fleet.run(&format!("keys create x --team acme {wrong}")).code, 2, "{wrong}");
+    }
 }

@@ -164,7 +164,7 @@ impl ErasePerson {
     async fn end(&self, ctx: &Ctx, walk: Walk) -> Result<Result<Outcome, Walk>, Stop> {
         let (team, request) = (ctx.team(), self.request_id);
         let mut tx = ctx.tx().await?;
-        sqlx::query_file!("people/erase_person/find.sql", team.0, request).fetch_one(&mut *tx).await?;
+        requests::find(&mut tx, team, request).await?;
         let own = sqlx::query_file!("people/erase_person/erase_own.sql", team.0, request).fetch_one(&mut *tx).await?;
         if let Some(waits) = own.waits {
             tx.commit().await?;

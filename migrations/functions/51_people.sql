@@ -364,7 +364,7 @@ begin
   select string_agg(format(case
       when c.type = 'jsonb' then '%1$I = longshore.without_person(t.%1$I, $2)'
       when c.type = 'json' then '%1$I = longshore.without_person(t.%1$I::jsonb, $2)::json'
-      when c.type like '%%[]' then '%1$I = array(select regexp_replace(w, $2, $5, ''gi'') from unnest(t.%1$I) with ordinality x(w, n) order by n)'
+      when c.type like '%%[]' then '%1$I = case when t.%1$I is not null then array(select regexp_replace(w, $2, $5, ''gi'') from unnest(t.%1$I) with ordinality x(w, n) order by n) end'
       when whole and c.name in ('raw', 'body') then '%1$I = case when t.%1$I ~* $2 then $5 else t.%1$I end'
       else '%1$I = regexp_replace(t.%1$I, $2, $5, ''gi'')' end, c.name), ', ')
     || case when place ~ '^queue\.jobs_' then ', key_digest = null' else '' end into changes

@@ -161,7 +161,7 @@ async fn what_comes_in_of_them_while_they_are_erased_goes_too_and_stops_nothing(
            if not exists (select from seed.visits) then
              insert into seed.visits values (1);
              insert into longshore.leads (team_id, phone, email, first_name) values ('{team}', '{phone}', 'ADA@example.com', 'Ada');
-             insert into longshore.suppressions (team_id, phone, reason) values ('{team}', '{phone}', 'OPT_OUT');
+             insert into longshore.suppressions (team_id, phone, reason, source) values ('{team}', '{phone}', 'OPT_OUT', 'sms');
              insert into longshore.consents (team_id, phone, level, method, captured_at) values ('{team}', '{phone}', 'express', 'web', now());
              insert into longshore.inbox (team_id, vendor, vendor_id, sender, recipient, body, meaning, raw)
              values ('{team}', 'twilio', 'SM-again', '{phone}', '+12025550100', 'hello', 'other', '{{}}');

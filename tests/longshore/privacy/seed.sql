@@ -41,7 +41,7 @@ insert into seed.fixed values
   -- What is set is the team's own: a name of the catalogue, by whom.
   ('longshore.team_settings', 'name', '''branding.sender_name'''), ('longshore.team_settings', 'shown', 'null'), ('longshore.team_settings', 'value', 'to_jsonb($words::text)'),
   ('longshore.flag_overrides', 'flag', '''a_flag'''),
-  ('queue.lane_depths', 'state', '''ready'''), ('queue.scheduled', 'reason', '''parked'''), ('queue.attempts', 'result', '''retry'''), ('queue.outcomes', 'outcome', '3'),
+  ('queue.lane_depths', 'state', '''ready'''), ('queue.scheduled', 'reason', '''parked'''), ('queue.scheduled', 'run_at', '''infinity'''), ('queue.attempts', 'result', '''retry'''), ('queue.outcomes', 'outcome', '3'),
   ('queue.schedules', 'name', '''call.'' || $n || ''.617-555-01'' || right($phone, 2)'), ('queue.schedules', 'missed', '''skip'''),
   ('queue.schedules', 'next_due_at', '''infinity'''),
   ('queue.plans', 'approved_by', '''bob'''), ('queue.plan_items', 'result', '''refused'''), ('queue.plan_items', 'at', 'now()'),

@@ -61,13 +61,15 @@ impl<S: Send + Sync> FromRequest<S> for Prompt {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match tokio::time::timeout(PATIENCE, Form::<Params>::from_request(request, state)).await {
-            Ok(Ok(Form(params))) => Ok(Self(params)),
-            Ok(Err(refused)) => {
-                Err(ApiError::new(Code::of_status(refused.status()), "The body is not the form that Twilio sends."))
-            }
-            Err(_) => Err(ApiError::new(Code::RequestTimeout, format!("The form did not arrive within {PATIENCE:?}."))),
-        }
+        form_within(PATIENCE, request, state).await.map(Self)
+    }
+}
+
+async fn form_within<S: Send + Sync>(patience: Duration, request: Request, state: &S) -> Result<Params, ApiError> {
+    match tokio::time::timeout(patience, Form::<Params>::from_request(request, state)).await {
+        Ok(Ok(Form(params))) => Ok(params),
+        Ok(Err(refused)) => Err(ApiError::new(Code::of_status(refused.status()), "The body is not the form that Twilio sends.")),
+        Err(_) => Err(ApiError::new(Code::RequestTimeout, format!("The form did not arrive within {patience:?}."))),
     }
 }
 
@@ -179,4 +181,30 @@ fn as_json(params: &Params) -> Value {
 /// Twilio's "heard, nothing to say".
 fn empty() -> Response {
     ([(header::CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response></Response>").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use futures_util::stream;
+
+    use super::*;
+
+    fn posted(body: Body, media: &str) -> Request {
+        Request::post(INBOUND_PATH).header("content-type", media).body(body).expect("a request")
+    }
+
+    #[tokio::test]
+    async fn a_form_is_not_waited_for() {
+        let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let media = "application/x-www-form-urlencoded";
+        let refused = form_within(Duration::from_millis(10), posted(never, media), &()).await.expect_err("it never came");
+        assert_eq!(refused.code, Code::RequestTimeout);
+        let taken = form_within(PATIENCE, posted(Body::from("From=%2B1&Body=STOP"), media), &()).await.expect("a form");
+        assert_eq!(taken, [("From".to_owned(), "+1".to_owned()), ("Body".to_owned(), "STOP".to_owned())]);
+        let other = form_within(PATIENCE, posted(Body::from("{}"), "application/json"), &()).await.expect_err("no form");
+        assert_eq!(other.code, Code::UnsupportedMediaType);
+    }
 }

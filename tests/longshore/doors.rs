@@ -52,7 +52,7 @@ const DOORS: &[Door] = &[
     },
     Door { what: "log output", names: &["tracing_subscriber::"], doors: &["src/telemetry.rs", "src/telemetry/"] },
     Door { what: "signals", names: &["signal::unix", "signal::ctrl_c"], doors: &["src/shutdown.rs"] },
-    Door { what: "JSON patches", names: &["json_patch::"], doors: &["src/queue/plan.rs"] },
+    Door { what: "JSON patches", names: &["json_patch::"], doors: &["src/queue/edit.rs"] },
     Door { what: "cron patterns", names: &["croner::"], doors: &["src/scheduler/", "src/scheduler.rs"] },
     Door {
         what: "statements",

@@ -142,6 +142,38 @@ async fn a_team_that_sends_slowly_leaves_room_for_the_others() {
 }
 
 #[tokio::test]
+async fn keys_that_are_still_looked_up_leave_a_connection_to_a_cancel() {
+    let door = Door::open().await;
+    let body = json!({ "kind": "greet", "payload": { "name": "Ada" } });
+    let job = door.enqueue(&body).await;
+    let mut others = Vec::new();
+    for _ in 0..6 {
+        others.push(key(&door.db, door.team, &Scope::STANDARD, None).await.0);
+    }
+    // Nobody learns anything of a key any more.
+    let mut held = door.db.admin.acquire().await.expect("a connection");
+    let lock = "begin; lock table longshore.api_keys in access exclusive mode";
+    sqlx::raw_sql(lock).execute(&mut *held).await.expect("a lock");
+    let path = format!("/v1/jobs/{job}/cancel");
+    let flood: Vec<_> =
+        others.iter().map(|other| tokio::spawn(door.bare(Method::POST, &path).bearer_auth(other).send())).collect();
+    let waiting = "select count(*) from pg_locks where not granted and relation = 'longshore.api_keys'::regclass";
+    let mut look = door.db.admin.acquire().await.expect("a connection");
+    until("the flood is there", async || {
+        let asking: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *look).await.expect("a count");
+        asking > 0
+    })
+    .await;
+    let cancelled = tokio::time::timeout(Duration::from_secs(10), door.request(Method::POST, &path).send()).await;
+    assert_eq!(cancelled.expect("it waits behind keys that nobody knows").expect("an answer").status(), 200);
+    sqlx::raw_sql("rollback").execute(&mut *held).await.expect("an end");
+    for one in flood {
+        let status = one.await.expect("a task").expect("an answer").status().as_u16();
+        assert!([200, 409].contains(&status), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_cancel_takes_nothing_from_the_rate() {
     let door = with_quota(1, 1).await;
     assert_eq!(door.get("/v1/jobs").await.status(), 200);

@@ -62,6 +62,7 @@ const READS: &[&str] = &[
     "secrets status",
     "settings get",
     "settings list",
+    "settings preview",
     "flags explain",
     "flags list",
     "quotas show",

@@ -220,7 +220,7 @@ fn spring() -> NewCampaign {
         sender: "+12025550100".into(),
         target_tags: vec![],
         engagement: vec!["high".into()],
-        steps: vec![NewStep { delay_minutes: 5, template: "Hello".into() }],
+        steps: vec![NewStep::new(5, "Hello")],
     }
 }
 

@@ -96,7 +96,7 @@ impl House {
 
 /// For everybody tagged `vip`, with one step a delay.
 fn new_campaign(name: &str, delays: &[i64]) -> NewCampaign {
-    let step = |&delay_minutes| NewStep { delay_minutes, template: "Hello {{ first_name }}".into() };
+    let step = |&delay_minutes| NewStep::new(delay_minutes, "Hello {{ first_name }}");
     NewCampaign {
         name: name.into(),
         sender: "+15005550006".into(),

@@ -220,7 +220,7 @@ impl Load {
             sender: SENDER.into(),
             target_tags: vec!["vip".into()],
             engagement: vec!["high".into()],
-            steps: vec![NewStep { delay_minutes: 0, template: "Hello {{ first_name }}".into() }],
+            steps: vec![NewStep::new(0, "Hello {{ first_name }}")],
         };
         let mut tx = db::begin_as(&fleet.db.pool("api"), fleet.team).await.expect("a transaction");
         (self.campaign, _) = campaigns::create_and_enroll(&mut tx, fleet.team, &new).await.expect("a campaign");

@@ -55,6 +55,7 @@ impl IntoResponses for Refusals {
     (name = "batches", description = "Jobs that belong together"),
     (name = "queues", description = "What the team has in each queue"),
     (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
+    (name = "campaigns", description = "Campaigns: who is in them, what leaves when, what became of it (docs/CAMPAIGNS.md)"),
     (name = "settings", description = "What the team has set, the flags it has, and what it may have"),
     (name = "people", description = "What a team knows of a person: erased, or handed over"),
     (name = "audit", description = "What somebody with power did for the team or to it"),

@@ -16,6 +16,16 @@ pub enum Encoding {
     Ucs2,
 }
 
+impl Encoding {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "GSM-7",
+            Self::Ucs2 => "UCS-2",
+        }
+    }
+}
+
 /// What a text comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Segments {

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use longshore::{
     api::openapi,
     tenancy::keys::Scope,
-    workers::{dead::run_dead_plan::RunDeadPlan, webhooks::deliver_webhook::DeliverWebhook},
+    workers::{
+        dead::run_dead_plan::RunDeadPlan,
+        enrollment::{enroll_batch::EnrollBatch, sync_campaign::SyncCampaign},
+        webhooks::deliver_webhook::DeliverWebhook,
+    },
 };
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -15,7 +19,7 @@ use crate::support::{Stepper, services};
 
 /// Operations that name nothing in their address, and why a stranger learns nothing by them. Whoever adds an operation adds it
 /// here, or gives [`named`] something of the other team's for it.
-const NAMES_NOTHING: [&str; 19] = [
+const NAMES_NOTHING: [&str; 23] = [
     "enqueueJob",
     "enqueueJobs",
     "listJobs",
@@ -30,6 +34,10 @@ const NAMES_NOTHING: [&str; 19] = [
     "createWebhookEndpoint",
     // Its name is the caller's own: the same name is another schedule.
     "putSchedule",
+    "listCampaigns",
+    "createCampaign",
+    "previewAudience",
+    "listTags",
     "listSettings",
     "listFlags",
     "getQuotas",
@@ -53,7 +61,7 @@ async fn house() -> House {
     let mut door = Door::open().await;
     let (text, own_key) = key(&door.db, door.team, &Scope::ALL, None).await;
     door.key = text;
-    let registry = registry().add::<RunDeadPlan>().add::<DeliverWebhook>();
+    let registry = registry().add::<RunDeadPlan>().add::<DeliverWebhook>().add::<EnrollBatch>().add::<SyncCampaign>();
     let stepper = Stepper::new(&door.db, registry, services(&door.db)).await;
     let dead = door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" }, "idempotency_key": "secret-key" })).await;
     stepper.drain("greetings").await;
@@ -67,6 +75,12 @@ async fn house() -> House {
     let hook = hook.as_str().expect("an endpoint").to_owned();
     let sent = door::json(door.post(&format!("/v1/webhook-endpoints/{hook}/test"), &json!({})).await).await;
     assert_eq!(sent["id"], DELIVERY);
+    let lead = "insert into longshore.leads (team_id, phone, engagement) values ($1, '+12025550123', 'high')";
+    sqlx::query(lead).bind(door.team.0).execute(&door.db.admin).await.expect("lead 1");
+    let campaign = json!({
+        "name": "Spring", "sender": "+12025550100", "engagement": ["high"], "steps": [{ "delay_minutes": 0, "template": "Hello" }],
+    });
+    let campaign = door::json(door.post("/v1/campaigns", &campaign).await).await["campaign"]["id"].to_string();
     let other = door.db.team("stranger").await;
     let stranger = key(&door.db, other, &Scope::ALL, None).await.0;
     let absent = |prefix: &str| format!("{prefix}_424242");
@@ -78,6 +92,7 @@ async fn house() -> House {
         ("/v1/schedules/", ["nightly".into(), "nowhere".into()]),
         ("/v1/keys/", [own_key, "000000000000".into()]),
         ("/v1/webhook-endpoints/", [hook, absent("ep")]),
+        ("/v1/campaigns/", [campaign, "424242".into()]),
     ]);
     House { door, stranger, named }
 }
@@ -144,7 +159,7 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
             let address = |name: &str, with: &With| {
                 let open = path.find('{').unwrap_or_else(|| panic!("{id} names nothing in its address: add it to NAMES_NOTHING"));
                 let close = path.find('}').expect("an end");
-                format!("{}{name}{}{}", &path[..open], path[close + 1..].replace("{delivery}", DELIVERY), with.query)
+                format!("{}{name}{}{}", &path[..open], path[close + 1..].replace("{delivery}", DELIVERY).replace("{lead}", "1"), with.query)
             };
             let mut ways = vec![
                 With::default(),
@@ -189,7 +204,7 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
 async fn operations_that_name_nothing_tell_a_stranger_nothing() {
     let house = house().await;
     let [dead, _] = house.of("/v1/dead/");
-    for (path, field) in [("/v1/jobs", "jobs"), ("/v1/dead?all=true", "letters"), ("/v1/schedules", "schedules")] {
+    for (path, field) in [("/v1/jobs", "jobs"), ("/v1/dead?all=true", "letters"), ("/v1/schedules", "schedules"), ("/v1/campaigns", "campaigns"), ("/v1/tags", "tags")] {
         let page = door::json(house.ask(&house.stranger, &Method::GET, path, &With::default()).await).await;
         assert_eq!(page[field], json!([]), "{path}");
     }

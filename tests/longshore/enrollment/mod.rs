@@ -1,8 +1,14 @@
 //! Campaigns: their states, who is enrolled, and what falls due.
 
+mod calendar;
 mod enrolling;
+mod figures;
+mod preview;
+mod recall;
+mod rounds;
 mod sequence;
 mod states;
+mod variants;
 
 use std::sync::Arc;
 
@@ -41,6 +47,8 @@ impl House {
         services.clock = Arc::new(self.clock.clone());
         services.rules.enrollment.enroll_chunk_leads = 100;
         services.rules.enrollment.sequence_chunk_steps = 50;
+        // One at a time, so that a test knows which chunk comes next.
+        services.rules.enrollment.sequence_walkers = 1;
         services
     }
 

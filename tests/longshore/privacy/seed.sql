@@ -18,6 +18,12 @@ insert into seed.fixed values
   ('longshore.enrollments', 'next_due_at', 'now()'),
   ('longshore.messages', 'step', '1'), ('longshore.messages', 'variant', '''a'''), ('longshore.messages', 'state', '''delivered'''),
   ('longshore.messages', 'attempted_at', 'now()'), ('longshore.messages', 'accepted_at', 'now()'), ('longshore.messages', 'ended_at', 'now()'),
+  ('longshore.campaigns', 'create_digest', 'sha256(''x'')'), ('longshore.enrollment_runs', 'purpose', '''enroll'''),
+  ('longshore.campaign_variants', 'step', '1'), ('longshore.campaign_variants', 'variant', '''b'''), ('longshore.campaign_variants', 'weight', '1'),
+  -- Figures: the names of counters.
+  ('longshore.campaign_counts', 'variant', '''a'''), ('longshore.campaign_counts', 'measure', '''planned'''),
+  ('longshore.campaign_moves', 'variant', '''a'''), ('longshore.campaign_moves', 'measure', '''planned'''),
+  ('longshore.audience', 'engagement', '''high'''), ('longshore.audience', 'obstacle', ''''''), ('longshore.audience', 'first_leads', '''{1}'''),
   ('longshore.message_decisions', 'verdict', '''send'''), ('longshore.suppressions', 'reason', '''OPT_OUT'''),
   ('longshore.consents', 'level', '''express'''), ('longshore.inbox', 'meaning', '''other'''),
   ('longshore.files', 'dataset', '''leads'''), ('longshore.files', 'state', '''failed'''), ('longshore.files', 'object_key', '$object'),

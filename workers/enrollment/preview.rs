@@ -62,6 +62,9 @@ pub struct Counted {
     pub running_elsewhere: i64,
     /// When they were counted, where that was not now.
     pub counted_at: Option<DateTime<Utc>>,
+    /// The team has so many leads that a job should count them.
+    #[serde(skip)]
+    pub is_large: bool,
 }
 
 /// A lead of the sample. Who it is, without a number.
@@ -136,9 +139,8 @@ impl Audience {
 
     /// Counts them.
     pub async fn count(&self, conn: &mut PgConnection, team: TeamId) -> Result<Counted, sqlx::Error> {
-        if self.is_large(conn, team).await?
-            && let Some(counted) = self.count_from_last(conn, team).await?
-        {
+        let is_large = self.is_large(conn, team).await?;
+        if is_large && let Some(counted) = self.count_from_last(conn, team).await? {
             return Ok(counted);
         }
         let campaign = self.campaign.map(|campaign| campaign.0);
@@ -154,6 +156,7 @@ impl Audience {
             enrolled_before: row.enrolled_before,
             running_elsewhere: row.running_elsewhere,
             counted_at: None,
+            is_large,
         })
     }
 
@@ -178,6 +181,7 @@ impl Audience {
             enrolled_before: row.enrolled_before,
             running_elsewhere: row.running_elsewhere,
             counted_at: Some(counted_at),
+            is_large: true,
         }))
     }
 
@@ -239,8 +243,8 @@ fn stored(levels: &[Engagement]) -> Vec<String> {
 
 /// Has the leads of a large team counted anew, where the count that was shown is not of a moment ago.
 pub async fn refresh(conn: &mut PgConnection, team: TeamId, counted: &Counted, now: DateTime<Utc>) -> Result<(), EnqueueError> {
-    let fresh = counted.counted_at.map_or(counted.total <= COUNTED_ON_THE_SPOT, |at| now - at < FRESH);
-    if !fresh {
+    let is_fresh = counted.counted_at.is_some_and(|at| now - at < FRESH);
+    if counted.is_large && !is_fresh {
         let once = Options { key: Some(REFRESH_KEY.into()), key_scope: KeyScope::WhileUnfinished, ..Options::default() };
         enqueue::one(conn, team, &RefreshTags {}, once).await?;
     }

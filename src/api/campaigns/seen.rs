@@ -77,7 +77,8 @@ pub struct TextBody {
 
 impl From<Preview> for PreviewBody {
     fn from(all: Preview) -> Self {
-        let Counted { total, free, no_phone, stopped, suppressed, enrolled_before, running_elsewhere, counted_at } = all.counted;
+        let Counted { total, free, no_phone, stopped, suppressed, enrolled_before, running_elsewhere, counted_at, .. } =
+            all.counted;
         Self {
             total,
             free,

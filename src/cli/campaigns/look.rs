@@ -166,7 +166,8 @@ pub(super) async fn preview(wanted: &Preview, env: &Env) -> Result<Exit, Problem
         env.out.json(&seen)?;
         return Ok(Exit::Done);
     }
-    let Counted { total, free, no_phone, stopped, suppressed, enrolled_before, running_elsewhere, counted_at } = &seen.counted;
+    let Counted { total, free, no_phone, stopped, suppressed, enrolled_before, running_elsewhere, counted_at, .. } =
+        &seen.counted;
     let counted = counted_at.map_or_else(|| "now".to_owned(), |at| env.out.time(at));
     let skipped = format!(
         "{no_phone} no phone, {stopped} stopped, {suppressed} suppressed, {enrolled_before} enrolled before, \

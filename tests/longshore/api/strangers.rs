@@ -159,7 +159,12 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
             let address = |name: &str, with: &With| {
                 let open = path.find('{').unwrap_or_else(|| panic!("{id} names nothing in its address: add it to NAMES_NOTHING"));
                 let close = path.find('}').expect("an end");
-                format!("{}{name}{}{}", &path[..open], path[close + 1..].replace("{delivery}", DELIVERY).replace("{lead}", "1"), with.query)
+                format!(
+                    "{}{name}{}{}",
+                    &path[..open],
+                    path[close + 1..].replace("{delivery}", DELIVERY).replace("{lead}", "1"),
+                    with.query
+                )
             };
             let mut ways = vec![
                 With::default(),
@@ -204,7 +209,13 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
 async fn operations_that_name_nothing_tell_a_stranger_nothing() {
     let house = house().await;
     let [dead, _] = house.of("/v1/dead/");
-    for (path, field) in [("/v1/jobs", "jobs"), ("/v1/dead?all=true", "letters"), ("/v1/schedules", "schedules"), ("/v1/campaigns", "campaigns"), ("/v1/tags", "tags")] {
+    for (path, field) in [
+        ("/v1/jobs", "jobs"),
+        ("/v1/dead?all=true", "letters"),
+        ("/v1/schedules", "schedules"),
+        ("/v1/campaigns", "campaigns"),
+        ("/v1/tags", "tags"),
+    ] {
         let page = door::json(house.ask(&house.stranger, &Method::GET, path, &With::default()).await).await;
         assert_eq!(page[field], json!([]), "{path}");
     }

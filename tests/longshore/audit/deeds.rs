@@ -213,7 +213,8 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
             .replace("LETTER1", &jobs[1].to_string())
             .replace("COMPLETABLE", "3");
         if *command == "campaigns complete" {
-            let active = "update longshore.campaigns set state = 'active', activated_at = now(), opens_at = now() where campaign_id = 3";
+            let active =
+                "update longshore.campaigns set state = 'active', activated_at = now(), opens_at = now() where campaign_id = 3";
             sqlx::query(active).execute(&fleet.db.admin).await.expect("an active campaign");
         }
         assert!(line.starts_with(command), "{line} tries another command than {command}");
@@ -361,7 +362,8 @@ fn operations() -> Vec<(String, Method)> {
 async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
     let mut door = Door::open().await;
     let kinds = registry().add::<RunDeadPlan>().add::<ErasePerson>().add::<ExportPerson>().add::<DeliverWebhook>();
-    let kinds = kinds.add::<EnrollBatch>().add::<EndEnrollments>().add::<ReenrollLeads>().add::<RunSequence>().add::<SyncCampaign>();
+    let kinds =
+        kinds.add::<EnrollBatch>().add::<EndEnrollments>().add::<ReenrollLeads>().add::<RunSequence>().add::<SyncCampaign>();
     let stepper = Stepper::new(&door.db, kinds, services(&door.db)).await;
     let mut letters = Vec::new();
     for _ in 0..3 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use longshore::{
     scheduler::campaigns::{Round, Turn},
     workers::{
@@ -68,7 +68,8 @@ async fn a_campaign_with_a_due_step_has_one_run_on_its_way_and_gets_another_when
     let mut round = Round::default();
     let turn = round.turn(&pool, BUDGET).await.expect("a turn");
     assert_eq!(turn, Turn::default(), "the run that activation enqueued is on its way");
-    house.clock.advance(Utc::now() - noon());
+    let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(&house.db.admin).await.expect("the time");
+    house.clock.advance(now - noon());
     worker.drain("enrollment").await;
     assert_eq!(round.turn(&pool, BUDGET).await.expect("a turn").runs, 0, "nothing is due");
     house.run("update longshore.enrollments set next_due_at = now() - interval '1 second'").await;

@@ -71,7 +71,9 @@ async fn counters_say_what_the_rows_say_after_every_change_and_every_fold() {
             assert_eq!(house.count(DIFFERENCES).await, 0, "folded behind {fate}");
         }
     }
-    house.run("update longshore.messages set state = 'accepted', accepted_at = now(), segments = 3 where state = 'unknown'").await;
+    house
+        .run("update longshore.messages set state = 'accepted', accepted_at = now(), segments = 3 where state = 'unknown'")
+        .await;
     assert_eq!(house.count(DIFFERENCES).await, 0);
     let folds = (0..3).map(|_| fold(&pool));
     for folded in futures_util::future::join_all(folds).await {
@@ -130,7 +132,8 @@ async fn a_trail_tells_each_decision_and_report_page_by_page_and_to_no_other_tea
     assert_eq!(seen.len(), 60);
     assert!(seen.is_sorted_by_key(|entry| entry.lead_id));
     assert!(seen.iter().all(|one| one.decisions.len() == 1 && one.reports.len() == 1 && one.decisions[0].inputs.is_none()));
-    let why = house.with(async |conn| Ok(trail::why(conn, house.team, campaign, seen[0].lead_id).await?)).await.expect("an answer");
+    let why =
+        house.with(async |conn| Ok(trail::why(conn, house.team, campaign, seen[0].lead_id).await?)).await.expect("an answer");
     let why = why.expect("a lead");
     assert_eq!((why.answer.as_str(), why.trail.len()), ("enrolled_running", 1));
     assert_eq!(why.trail[0].decisions[0].inputs, Some(serde_json::json!({ "fact": 1 })));

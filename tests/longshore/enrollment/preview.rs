@@ -119,7 +119,9 @@ async fn a_campaigns_preview_shows_its_texts_and_whom_they_can_not_be_written_fo
     house.run("update longshore.leads set first_name = null where lead_id = 2").await;
     let mut new = new_campaign("Spring", &[0, 60]);
     new.steps[1].template = "Hello from {{ brand.company }}".into();
-    new.steps[0].variants.push(campaigns::NewVariant { template: "Hi {{ first_name | default('there') }} ✨".into(), weight: Some(2) });
+    new.steps[0]
+        .variants
+        .push(campaigns::NewVariant { template: "Hi {{ first_name | default('there') }} ✨".into(), weight: Some(2) });
     let campaign = house.campaign(new).await;
     let team = house.team;
     let seen = house
@@ -131,7 +133,8 @@ async fn a_campaigns_preview_shows_its_texts_and_whom_they_can_not_be_written_fo
         })
         .await
         .expect("a preview");
-    let texts: Vec<_> = seen.texts.iter().map(|one| (one.step, one.variant.as_str(), one.text.as_deref().unwrap_or_default())).collect();
+    let texts: Vec<_> =
+        seen.texts.iter().map(|one| (one.step, one.variant.as_str(), one.text.as_deref().unwrap_or_default())).collect();
     assert_eq!(texts, [(1, "a", "Hello [first_name]"), (1, "b", "Hi [first_name] ✨"), (2, "a", "Hello from Acme")]);
     let encodings: Vec<_> = seen.texts.iter().filter_map(|one| one.segments).map(|all| all.encoding.as_str()).collect();
     assert_eq!(encodings, ["GSM-7", "UCS-2", "GSM-7"]);

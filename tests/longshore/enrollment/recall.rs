@@ -43,7 +43,11 @@ async fn a_recall_says_what_had_left_and_cancels_what_waits() {
     worker.drain("enrollment").await;
     let cancelled = "select count(*) from longshore.messages where state = 'suppressed' and state_reason = 'campaign_recalled'";
     assert_eq!(house.count(cancelled).await, 214);
-    assert_eq!(house.count("select count(*) from longshore.messages where state = 'dispatching'").await, 5, "what left is left alone");
+    assert_eq!(
+        house.count("select count(*) from longshore.messages where state = 'dispatching'").await,
+        5,
+        "what left is left alone"
+    );
     assert_eq!(house.count("select count(*) from longshore.enrollments where state = 'running'").await, 0);
     let again = house.recall(campaign).await;
     assert_eq!((again.waiting, again.running, again.state), (0, 0, State::Stopped), "once more says how it stands");

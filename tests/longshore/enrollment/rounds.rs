@@ -25,7 +25,8 @@ impl House {
 }
 
 const FAILED: &str = "update longshore.messages set state = 'failed', attempted_at = now(), ended_at = now()";
-const ARRIVED: &str = "update longshore.messages set state = 'delivered', attempted_at = now(), accepted_at = now(), ended_at = now()";
+const ARRIVED: &str =
+    "update longshore.messages set state = 'delivered', attempted_at = now(), accepted_at = now(), ended_at = now()";
 
 #[tokio::test]
 async fn only_what_failed_is_sent_again_in_a_round_of_its_own() {
@@ -52,7 +53,8 @@ async fn only_what_failed_is_sent_again_in_a_round_of_its_own() {
     house.plan_all(campaign).await;
     let again = "select count(*) from longshore.messages where round = 2";
     assert_eq!(house.count(again).await, 4, "step 1 of two leads, both steps of the third");
-    let doubled = "select count(*) from longshore.messages m join longshore.messages n using (team_id, campaign_id, lead_id, step)
+    let doubled =
+        "select count(*) from longshore.messages m join longshore.messages n using (team_id, campaign_id, lead_id, step)
         where m.round = 2 and n.round = 1 and n.state <> 'failed'";
     assert_eq!(house.count(doubled).await, 0, "what arrived, or may have, is not sent again");
     let sends = "select count(*) from queue.jobs where kind = 'send_sms'";
@@ -87,7 +89,8 @@ async fn whatever_keeps_a_lead_out_keeps_it_out_of_another_round_too() {
     house.campaign(campaigns::NewCampaign { target_tags: vec!["only".into()], ..new_campaign("Other", &[60]) }).await;
     worker.drain("enrollment").await;
     let did = house.reenroll(campaign).await;
-    let counts = ["attempted", "enrolled", "no_phone", "stopped", "suppressed", "running_elsewhere"].map(|name| did[name].as_i64());
+    let counts =
+        ["attempted", "enrolled", "no_phone", "stopped", "suppressed", "running_elsewhere"].map(|name| did[name].as_i64());
     assert_eq!(counts, [Some(6), Some(2), Some(1), Some(1), Some(1), Some(1)], "{did}");
     let runs = "select count(*) from longshore.enrollment_runs where purpose = 'reenroll' and ended_at is not null";
     assert_eq!(house.count(runs).await, 1);

@@ -36,7 +36,8 @@ async fn each_lead_gets_one_variant_by_its_share_and_the_message_says_which() {
             .expect("messages");
     assert_eq!(rows.len(), 400);
     for (lead, variant, body) in &rows {
-        let expected = if variants::assign(campaign, *lead, 1, [1, 3].into_iter()) == 0 { ("a", "Hello Ada") } else { ("b", "Hi Ada") };
+        let expected =
+            if variants::assign(campaign, *lead, 1, [1, 3].into_iter()) == 0 { ("a", "Hello Ada") } else { ("b", "Hi Ada") };
         assert_eq!((variant.as_str(), body.as_str()), expected, "lead {lead}");
     }
     let of_b = rows.iter().filter(|(_, variant, _)| variant == "b").count();
@@ -67,7 +68,11 @@ async fn a_step_is_planned_once_for_a_lead_whatever_variant_somebody_has_in_mind
     worker.enqueue(house.team, &RunSequence { campaign_id: campaign }).await;
     worker.drain("enrollment").await;
     assert_eq!(house.count("select count(*) from longshore.messages where step = 2").await, 20);
-    assert_eq!(house.count("select count(*) from queue.jobs where kind = 'send_sms'").await, 15, "whoever planned a message enqueues it");
+    assert_eq!(
+        house.count("select count(*) from queue.jobs where kind = 'send_sms'").await,
+        15,
+        "whoever planned a message enqueues it"
+    );
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ alter table longshore.enrollments add round smallint not null default 1 check (r
 alter table longshore.messages add round smallint not null default 1 check (round between 1 and 100);
 create unique index messages_send_key on longshore.messages (team_id, campaign_id, lead_id, step, round);
 alter table longshore.messages drop constraint messages_team_id_campaign_id_lead_id_step_variant_key;
+-- The campaign's reference implies the team's, which cost every planned message a look-up of its own.
+alter table longshore.messages drop constraint messages_team_id_fkey;
 create index messages_failed on longshore.messages (team_id, campaign_id, lead_id) where state = 'failed';
 
 alter table longshore.enrollment_runs

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A team with more leads is counted by a job.
-const COUNTED_ON_THE_SPOT: i64 = 10_000;
+const COUNTED_ON_THE_SPOT: i64 = 5_000;
 /// So many leads of a group are known to the last count.
 const FIRST: i64 = 100;
 /// A count that is older is asked for anew by whoever looks at it.

@@ -79,12 +79,12 @@ async fn a_sample_is_a_page_of_at_most_a_hundred_by_id() {
 #[tokio::test]
 async fn a_large_teams_preview_is_of_the_last_count_and_the_same_as_one_counted_on_the_spot() {
     let house = House::new().await;
-    house.leads(house.team, 10_050).await;
+    house.leads(house.team, 5_100).await;
     house.run(FATES).await;
     let worker = house.worker().await;
     house.campaign(campaigns::NewCampaign { engagement: vec!["high".into()], ..new_campaign("Elsewhere", &[0, 60]) }).await;
     // Half of them are enrolled elsewhere.
-    house.run("update longshore.leads set engagement = 'medium' where lead_id > 5000 and engagement = 'high'").await;
+    house.run("update longshore.leads set engagement = 'medium' where lead_id > 2500 and engagement = 'high'").await;
     worker.drain("enrollment").await;
 
     let live = house.looks(&vips(), 0, 100).await;

@@ -65,6 +65,9 @@ pub async fn list(
 ) -> Result<Json<CampaignPage>, ApiError> {
     caller.needs(Scope::Campaigns)?;
     let limit = page_limit(limit)?;
+    if after.is_some_and(|after| after.0 < 1) {
+        return Err(ApiError::parameter("after", "no campaign has a number below 1"));
+    }
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
     let found = campaigns::list(&mut tx, caller.team(), after, limit).await?;
     tx.commit().await?;

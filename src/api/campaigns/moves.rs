@@ -48,8 +48,8 @@ pub async fn schedule(
     let asked: ScheduleCampaignRequest = body::parse(&body::text(request, body::SINGLE_LIMIT).await?, json::MAX_DEPTH)?;
     let now = api.clock.now();
     change(&api, &caller, move |mut tx, team| async move {
-        let done = campaigns::schedule(&mut tx, team, id, asked.activate_at, now).await?;
-        Ok((tx, done))
+        campaigns::schedule(&mut tx, team, id, asked.activate_at, now).await?;
+        Ok((tx, ()))
     })
     .await?;
     info!(campaign = id.0, "campaign scheduled");

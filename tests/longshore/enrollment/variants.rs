@@ -104,7 +104,9 @@ async fn a_clone_has_the_same_audience_steps_and_variants_and_no_leads() {
 async fn the_same_key_gives_the_same_campaign_and_another_wish_under_it_is_refused() {
     let house = House::new().await;
     let (team, new) = (house.team, new_campaign("Spring", &[0]));
-    let ask = |new| async { house.with(async |conn| campaigns::create_once(conn, team, new, "key-1").await).await };
+    let ask = async |new: &campaigns::NewCampaign| {
+        house.with(async |conn| campaigns::create_once(conn, team, new, "key-1").await).await
+    };
     let (a, b) = tokio::join!(ask(&new), ask(&new));
     let (a, b) = (a.expect("a campaign"), b.expect("the same"));
     assert_eq!(a.campaign, b.campaign);

@@ -89,7 +89,11 @@ grant select, update on longshore.campaigns to longshore_engine;
 grant select on longshore.campaign_steps, longshore.enrollments, longshore.messages to longshore_engine;
 grant select, insert, update, delete on longshore.campaign_counts, longshore.campaign_moves to longshore_engine;
 
--- What is there already is counted once, before the triggers begin.
+reset role;
+-- As the engine: an owner sees no team's rows.
+set local role longshore_engine;
+
+-- What is there already is counted once, before the triggers begin; what was altered above lets nobody write until this commits.
 insert into longshore.campaign_counts (team_id, campaign_id, step, variant, measure, n)
 select team_id, campaign_id, 0, '', measure, sum(n)
 from longshore.enrollments
@@ -106,8 +110,8 @@ cross join lateral (values
 group by team_id, campaign_id, step, variant, measure
 having sum(n) <> 0;
 
-reset role;
-set local role longshore_engine;
+-- One duty starts what is due in all campaigns now; a schedule a campaign is a thing of the past.
+delete from queue.schedules where kind = 'run_sequence' and name like 'campaign.%.sequence';
 
 -- What each trigger counts stands in functions/60_campaigns.sql, beside what reads it.
 create function longshore.enrollments_counted() returns trigger
@@ -132,11 +136,5 @@ create trigger counted_changed after update on longshore.messages referencing ol
   for each statement execute function longshore.messages_counted();
 create trigger counted after insert on longshore.inbox
   for each row execute function longshore.replies_counted();
-
-reset role;
-set local role longshore_owner;
-
--- One duty starts what is due in all campaigns now; a schedule a campaign is a thing of the past.
-delete from queue.schedules where kind = 'run_sequence' and name like 'campaign.%.sequence';
 
 reset role;

@@ -98,3 +98,56 @@ async fn a_recall_waits_for_a_send_at_its_gates_and_none_passes_behind_it() {
     let (recalled, ()) = tokio::time::timeout(std::time::Duration::from_secs(30), both).await.expect("no deadlock");
     assert_eq!((recalled.left.dispatching, recalled.waiting), (1, 0), "the send that was ahead is counted");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_recall_that_races_a_thousand_sends_lets_none_commit_behind_it() {
+    let house = House::new().await;
+    house.leads(house.team, 1000).await;
+    let campaign = house.campaign(new_campaign("Spring", &[0])).await;
+    let worker = house.worker().await;
+    worker.drain("enrollment").await;
+    house.activate(campaign).await;
+    worker.drain("enrollment").await;
+    let (pool, team) = (house.db.pool("worker"), house.team);
+    let send = |message: i64| {
+        let pool = pool.clone();
+        async move {
+            let mut tx = longshore::workers::db::begin_as(&pool, team).await?;
+            let hold = "select state from longshore.campaigns where campaign_id = $1 for share";
+            let state: String = sqlx::query_scalar(hold).bind(campaign.0).fetch_one(&mut *tx).await?;
+            if state == "active" {
+                let mark = "update longshore.messages set state = 'dispatching', attempted_at = now() where message_id = $1 and state = 'planned'";
+                sqlx::query(mark).bind(message).execute(&mut *tx).await?;
+            }
+            tx.commit().await
+        }
+    };
+    let messages: Vec<i64> =
+        sqlx::query_scalar("select message_id from longshore.messages").fetch_all(&house.db.admin).await.expect("messages");
+    let marked = "select count(*) from longshore.messages where state = 'dispatching'";
+    let recalling = async {
+        while house.count(marked).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        let recalled = house.recall(campaign).await;
+        (recalled, house.count(marked).await)
+    };
+    let sending = async {
+        let mut sends = tokio::task::JoinSet::new();
+        for message in messages {
+            sends.spawn(send(message));
+            // A few at once, as a fleet has them.
+            if sends.len() >= 8 {
+                sends.join_next().await.expect("a send").expect("a task").expect("a transaction");
+            }
+        }
+        while let Some(sent) = sends.join_next().await {
+            sent.expect("a task").expect("a transaction");
+        }
+    };
+    let ((recalled, at_once), ()) = tokio::join!(recalling, sending);
+    let left = recalled.left;
+    assert_eq!(left.dispatching, at_once, "what the recall counted is what was there when it returned");
+    assert_eq!(house.count(marked).await, at_once, "no mark was committed behind it");
+    assert_eq!(recalled.waiting, 1000 - left.dispatching);
+}

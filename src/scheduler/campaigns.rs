@@ -10,7 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_workers::{clock::Random, db};
+use chrono::{DateTime, Utc};
+use longshore_workers::{
+    clock::{Clock, Random},
+    db,
+};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -44,13 +48,13 @@ pub struct Round {
 }
 
 impl Round {
-    /// Starts what is due, for `budget` at most.
-    pub async fn turn(&mut self, pool: &PgPool, budget: Duration) -> Result<Turn, sqlx::Error> {
+    /// Starts what is due by `now`, for `budget` at most. The moment is the process's, as it is in every run of a campaign.
+    pub async fn turn(&mut self, pool: &PgPool, now: DateTime<Utc>, budget: Duration) -> Result<Turn, sqlx::Error> {
         let until = Instant::now() + budget;
         let mut did = Turn::default();
         loop {
             let mut work = db::work(pool).await?;
-            let activated = campaigns::activate_due(&mut work, HAND).await?;
+            let activated = campaigns::activate_due(&mut work, now, HAND).await?;
             work.done().await?;
             did.activated += activated;
             if activated < HAND {
@@ -63,7 +67,7 @@ impl Round {
         }
         loop {
             let mut work = db::work(pool).await?;
-            let (next, runs) = campaigns::run_due(&mut work, self.place, HAND).await?;
+            let (next, runs) = campaigns::run_due(&mut work, self.place, now, HAND).await?;
             work.done().await?;
             self.place = next;
             did.runs += runs;
@@ -93,10 +97,10 @@ pub async fn fold(pool: &PgPool) -> Result<i64, sqlx::Error> {
 }
 
 /// Starts what is due, and folds figures, until it is told to stop.
-pub async fn run(pool: PgPool, random: Arc<dyn Random>, stop: CancellationToken) {
+pub async fn run(pool: PgPool, clock: Arc<dyn Clock>, random: Arc<dyn Random>, stop: CancellationToken) {
     let mut round = Round::default();
     while !stop.is_cancelled() {
-        match round.turn(&pool, BUDGET).await {
+        match round.turn(&pool, clock.now(), BUDGET).await {
             Ok(Turn { activated, runs, cut_short }) => {
                 if activated > 0 {
                     info!(activated, runs, "scheduled campaigns begin");

@@ -149,6 +149,11 @@ impl Team {
         Ok(())
     }
 
+    /// Its campaign, once it is there.
+    pub fn campaign(&self) -> Option<CampaignId> {
+        self.campaign
+    }
+
     /// Lets the campaign begin.
     pub async fn activate(&mut self, doors: &mut Doors) -> anyhow::Result<()> {
         let campaign = self.campaign.context("the campaign is not there yet")?;

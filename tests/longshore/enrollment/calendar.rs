@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use longshore::{
     scheduler::campaigns::{Round, Turn},
     workers::{
@@ -42,10 +42,10 @@ async fn a_scheduled_campaign_begins_once_when_its_time_has_come_however_many_sc
     let house = House::new().await;
     let due = house.scheduled("Due").await;
     let later = house.scheduled("Later").await;
-    let times = "update longshore.campaigns set activate_at = case name when 'Due' then now() - interval '1 second' else now() + interval '1 day' end";
+    let times = "update longshore.campaigns set activate_at = case name when 'Due' then '2026-11-17T17:59:59Z' else '2026-11-18T18:00:00Z' end::timestamptz";
     house.run(times).await;
     let pool = house.db.pool("scheduler");
-    let turns = (0..4).map(|_| async { Round::default().turn(&pool, BUDGET).await.expect("a turn") });
+    let turns = (0..4).map(|_| async { Round::default().turn(&pool, noon(), BUDGET).await.expect("a turn") });
     let turns = futures_util::future::join_all(turns).await;
     assert_eq!(turns.iter().map(|turn| turn.activated).sum::<i32>(), 1, "{turns:?}");
     assert_eq!((house.stands(due).await, house.stands(later).await), (State::Active, State::Scheduled));
@@ -62,22 +62,18 @@ async fn a_campaign_with_a_due_step_has_one_run_on_its_way_and_gets_another_when
     let worker = house.worker().await;
     worker.drain("enrollment").await;
     house.activate(campaign).await;
-    // The clock of the tests stands elsewhere; the scheduler asks the database's.
-    house.run("update longshore.campaigns set opens_at = now(); update longshore.enrollments set next_due_at = now()").await;
     let pool = house.db.pool("scheduler");
     let mut round = Round::default();
-    let turn = round.turn(&pool, BUDGET).await.expect("a turn");
+    let turn = round.turn(&pool, noon(), BUDGET).await.expect("a turn");
     assert_eq!(turn, Turn::default(), "the run that activation enqueued is on its way");
-    let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(&house.db.admin).await.expect("the time");
-    house.clock.advance(now - noon());
     worker.drain("enrollment").await;
-    assert_eq!(round.turn(&pool, BUDGET).await.expect("a turn").runs, 0, "nothing is due");
-    house.run("update longshore.enrollments set next_due_at = now() - interval '1 second'").await;
-    assert_eq!(round.turn(&pool, BUDGET).await.expect("a turn").runs, 1);
-    assert_eq!(round.turn(&pool, BUDGET).await.expect("a turn").runs, 0);
+    assert_eq!(round.turn(&pool, noon(), BUDGET).await.expect("a turn").runs, 0, "nothing is due");
+    house.run("update longshore.enrollments set next_due_at = '2026-11-17T17:59:59Z'").await;
+    assert_eq!(round.turn(&pool, noon(), BUDGET).await.expect("a turn").runs, 1);
+    assert_eq!(round.turn(&pool, noon(), BUDGET).await.expect("a turn").runs, 0);
     house.run("update longshore.campaigns set state = 'paused'").await;
     worker.drain("enrollment").await;
-    assert_eq!(round.turn(&pool, BUDGET).await.expect("a turn").runs, 0, "a paused campaign has no runs");
+    assert_eq!(round.turn(&pool, noon(), BUDGET).await.expect("a turn").runs, 0, "a paused campaign has no runs");
 }
 
 #[tokio::test]
@@ -85,13 +81,13 @@ async fn a_turn_that_runs_out_of_time_is_gone_on_with_by_the_next() {
     let house = House::new().await;
     house.run(
         "insert into longshore.campaigns (team_id, name, state, sender, engagement, activated_at, opens_at)
-           select team_id, 'c' || n, 'active', '+15005550006', '{high}', now(), now() from longshore.teams, generate_series(1, 1200) n
+           select team_id, 'c' || n, 'active', '+15005550006', '{high}', '2026-11-17', '2026-11-17' from longshore.teams, generate_series(1, 1200) n
            where name = 'Acme';
          insert into longshore.campaign_steps (team_id, campaign_id, step, delay_minutes, template)
            select team_id, campaign_id, 1, 0, 'Hello' from longshore.campaigns;
          insert into longshore.leads (team_id, phone) select team_id, '+1212' || (5550000 + campaign_id) from longshore.campaigns;
          insert into longshore.enrollments (team_id, campaign_id, lead_id, next_step, next_due_at, run_job)
-           select c.team_id, c.campaign_id, l.lead_id, 1, now(), 1 from longshore.campaigns c
+           select c.team_id, c.campaign_id, l.lead_id, 1, '2026-11-17', 1 from longshore.campaigns c
            join longshore.leads l on l.team_id = c.team_id and l.phone = '+1212' || (5550000 + c.campaign_id)",
     )
     .await;
@@ -99,7 +95,7 @@ async fn a_turn_that_runs_out_of_time_is_gone_on_with_by_the_next() {
     let mut round = Round::default();
     let mut turns = Vec::new();
     loop {
-        let turn = round.turn(&pool, Duration::ZERO).await.expect("a turn");
+        let turn = round.turn(&pool, noon(), Duration::ZERO).await.expect("a turn");
         turns.push(turn.runs);
         if !turn.cut_short {
             break;

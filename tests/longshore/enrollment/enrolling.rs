@@ -60,9 +60,15 @@ async fn two_hundred_enrollments_at_once_by_four_campaigns_enroll_each_lead_once
     }
     let mut runs = tokio::task::JoinSet::new();
     for worker in workers {
-        for job in worker.claim("enrollment", 50).await {
-            let worker = worker.clone();
-            runs.spawn(async move { worker.run(job).await });
+        loop {
+            let claimed = worker.claim("enrollment", 50).await;
+            if claimed.is_empty() || runs.len() >= 200 {
+                break;
+            }
+            for job in claimed {
+                let worker = worker.clone();
+                runs.spawn(async move { worker.run(job).await });
+            }
         }
     }
     assert_eq!(runs.len(), 200);

@@ -185,51 +185,41 @@ impl Audience {
         }))
     }
 
-    /// Looks at `limit` of them behind the first `offset`, by id.
-    pub async fn sample(
+    /// Looks at `limit` of them behind the first `offset`, by id; at those that the last count named, where it can say.
+    async fn sample(
         &self,
         conn: &mut PgConnection,
         team: TeamId,
-        offset: i64,
-        limit: i64,
+        (offset, limit): (i64, i64),
+        from_last: bool,
     ) -> Result<Vec<Sampled>, sqlx::Error> {
         let limit = limit.clamp(0, LONGEST_SAMPLE);
-        let known = offset + limit <= FIRST && self.is_large(conn, team).await?;
-        let mut leads = Vec::new();
-        if known {
-            leads = sqlx::query_file_scalar!(
-                "enrollment/preview/first_leads.sql",
-                team.0,
-                &self.tags,
-                &self.engagement,
-                offset,
-                limit
-            )
-            .fetch_all(&mut *conn)
-            .await?;
-        }
-        if leads.is_empty() {
-            leads = sqlx::query_file_scalar!("enrollment/preview/leads.sql", team.0, &self.tags, &self.engagement, offset, limit)
+        let leads = if from_last && offset + limit <= FIRST {
+            sqlx::query_file_scalar!("enrollment/preview/first_leads.sql", team.0, &self.tags, &self.engagement, offset, limit)
                 .fetch_all(&mut *conn)
-                .await?;
-        }
+                .await?
+        } else {
+            sqlx::query_file_scalar!("enrollment/preview/leads.sql", team.0, &self.tags, &self.engagement, offset, limit)
+                .fetch_all(&mut *conn)
+                .await?
+        };
         let campaign = self.campaign.map(|campaign| campaign.0);
         sqlx::query_file_as!(Sampled, "enrollment/preview/look.sql", team.0, &leads, &self.tags, &self.engagement, campaign)
             .fetch_all(conn)
             .await
     }
 
-    /// Counts them, looks at some, and writes the texts of `steps`.
+    /// Counts them, looks at some (those behind an offset, and how many), and writes the texts of `steps`.
     pub async fn preview(
         &self,
         conn: &mut PgConnection,
         team: TeamId,
         steps: &[Step],
         brand: &Brand,
-        (offset, limit): (i64, i64),
+        sample: (i64, i64),
     ) -> Result<Preview, sqlx::Error> {
         let counted = self.count(conn, team).await?;
-        let mut sample = self.sample(conn, team, offset, limit).await?;
+        let mut sample = self.sample(conn, team, sample, counted.counted_at.is_some()).await?;
         for lead in &mut sample {
             lead.problem = problem(steps, lead, brand);
         }

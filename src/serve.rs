@@ -210,6 +210,7 @@ pub async fn scheduler(config: Config) -> anyhow::Result<()> {
         schedules: role.config.schedules.clone(),
     };
     tokio::spawn(declared.run(stop.clone()));
+    tokio::spawn(scheduler::campaigns::run(pool.clone(), role.clock.clone(), role.random.clone(), stop.clone()));
     scheduler::due::run(pool, tick, role.random.clone(), pulse, stop).await;
     beating.await?;
     Ok(())

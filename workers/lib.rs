@@ -63,8 +63,10 @@ pub mod enrichment {
 pub mod enrollment {
     pub mod end_enrollments;
     pub mod enroll_batch;
+    pub mod reenroll_leads;
     pub mod refresh_tags;
     pub mod run_sequence;
+    pub mod sync_campaign;
 }
 #[cfg(not(feature = "handlers"))]
 /// Messages: payloads.
@@ -89,9 +91,11 @@ pub fn registry() -> registry::Registry {
         .add::<enrichment::enrich_person::EnrichPerson>()
         .add::<enrollment::end_enrollments::EndEnrollments>()
         .add::<enrollment::enroll_batch::EnrollBatch>()
+        .add::<enrollment::reenroll_leads::ReenrollLeads>()
         .add::<enrollment::refresh_tags::RefreshTags>()
         .add::<enrollment::run_sequence::RunSequence>()
         .add::<messages::send_email::SendEmail>()
+        .add::<enrollment::sync_campaign::SyncCampaign>()
         .add::<messages::send_sms::SendSms>()
         .add::<messages::write_text::WriteText>()
         .add::<secrets::rotate_secrets::RotateSecrets>()

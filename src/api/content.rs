@@ -139,7 +139,7 @@ impl From<ContentError> for ApiError {
                 Self::field(Code::InvalidField, pointer, invalid.reason)
             }
             ContentError::NotFound(_) => no_such_campaign(),
-            error @ ContentError::Begun { .. } => Self::new(Code::NotNow, error.to_string()),
+            error @ ContentError::Begun { .. } => Self::new(Code::WrongState, error.to_string()),
             ContentError::NoSender => Self::field(
                 Code::InvalidField,
                 "/steps",

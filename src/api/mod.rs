@@ -11,6 +11,7 @@ pub mod audit;
 pub mod auth;
 pub mod batches;
 pub mod body;
+pub mod campaigns;
 pub mod coalesce;
 pub mod content;
 pub mod conventions;
@@ -237,6 +238,24 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
         .routes(routes!(audit::list))
+        .routes(routes!(campaigns::list, campaigns::create))
+        .routes(routes!(campaigns::look::preview_audience))
+        .routes(routes!(campaigns::show, campaigns::delete))
+        .routes(routes!(campaigns::look::preview))
+        .routes(routes!(campaigns::look::trail))
+        .routes(routes!(campaigns::look::why))
+        .routes(routes!(campaigns::look::analytics))
+        .routes(routes!(campaigns::look::tags))
+        .routes(routes!(campaigns::moves::schedule))
+        .routes(routes!(campaigns::moves::activate))
+        .routes(routes!(campaigns::moves::pause))
+        .routes(routes!(campaigns::moves::resume))
+        .routes(routes!(campaigns::moves::complete))
+        .routes(routes!(campaigns::moves::stop))
+        .routes(routes!(campaigns::moves::recall))
+        .routes(routes!(campaigns::moves::clone))
+        .routes(routes!(campaigns::moves::enroll))
+        .routes(routes!(campaigns::moves::reenroll))
         .routes(routes!(approvals::list, approvals::approve_many))
         .routes(routes!(approvals::show))
         .routes(routes!(approvals::approve))

@@ -55,6 +55,7 @@ impl IntoResponses for Refusals {
     (name = "batches", description = "Jobs that belong together"),
     (name = "queues", description = "What the team has in each queue"),
     (name = "dead", description = "Jobs that ended dead: look at them, replay them, one by one or as a plan"),
+    (name = "campaigns", description = "Campaigns: who is in them, what leaves when, what became of it (docs/CAMPAIGNS.md)"),
     (name = "settings", description = "What the team has set, the flags it has, and what it may have"),
     (name = "approvals", description = "What messages say: texts that a model writes, and messages that a person looks at first (docs/CONTENT.md)"),
     (name = "people", description = "What a team knows of a person: erased, or handed over"),

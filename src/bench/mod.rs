@@ -7,6 +7,7 @@
 
 mod api;
 mod bare;
+mod campaign;
 mod cpu;
 mod crew;
 mod fill;
@@ -21,6 +22,7 @@ pub mod backlog;
 pub mod cycle;
 pub mod drain;
 pub mod enqueue;
+pub mod enroll;
 pub mod fair;
 pub mod front;
 pub mod keys;
@@ -28,6 +30,7 @@ pub mod limits;
 pub mod memory;
 pub mod pickup;
 pub mod processes;
+pub mod sequence;
 pub mod singles;
 
 use std::{
@@ -63,6 +66,8 @@ pub enum Measurement {
     Processes(processes::Sizes),
     Memory(memory::Sizes),
     Keys(keys::Sizes),
+    Enroll(enroll::Sizes),
+    Sequence(sequence::Sizes),
 }
 
 impl Measurement {
@@ -81,6 +86,8 @@ impl Measurement {
             Self::Processes(processes::Sizes::scaled(scale)),
             Self::Memory(memory::Sizes::scaled(scale)),
             Self::Keys(keys::Sizes::scaled(scale)),
+            Self::Enroll(enroll::Sizes::scaled(scale)),
+            Self::Sequence(sequence::Sizes::scaled(scale)),
         ]
     }
 }
@@ -135,6 +142,8 @@ impl<'a> Bench<'a> {
             Measurement::Processes(sizes) => Box::pin(processes::run(self, sizes)).await,
             Measurement::Memory(sizes) => Box::pin(memory::run(self, sizes)).await,
             Measurement::Keys(sizes) => Box::pin(keys::run(self, sizes)).await,
+            Measurement::Enroll(sizes) => Box::pin(enroll::run(self, sizes)).await,
+            Measurement::Sequence(sizes) => Box::pin(sequence::run(self, sizes)).await,
         };
         let swept = self.sweep().await;
         measured.with_context(|| format!("the last that its processes logged:\n{}", self.log_tail()))?;

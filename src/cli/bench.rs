@@ -188,6 +188,21 @@ enum What {
         #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1000..))]
         samples: u64,
     },
+    /// Every lead of a team into a campaign, and previews of it
+    Enroll {
+        /// How many
+        #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=100_000_000))]
+        leads: u64,
+        /// Previews
+        #[arg(long, default_value_t = 200, value_parser = value_parser!(u64).range(1..))]
+        previews: u64,
+    },
+    /// Due steps of a campaign into messages and their send jobs
+    Sequence {
+        /// How many
+        #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=100_000_000))]
+        due: u64,
+    },
     /// All of them, one after another: about half an hour
     All {
         /// Multiplies every size
@@ -265,6 +280,8 @@ impl What {
             Self::Memory { jobs, sleep, seconds } => {
                 Measurement::Memory(bench::memory::Sizes { jobs: *jobs, sleep: milliseconds(*sleep), seconds: *seconds })
             }
+            Self::Enroll { leads, previews } => Measurement::Enroll(bench::enroll::Sizes { leads: *leads, previews: *previews }),
+            Self::Sequence { due } => Measurement::Sequence(bench::sequence::Sizes { due: *due }),
             Self::Keys { samples } => Measurement::Keys(bench::keys::Sizes { samples: *samples }),
         }]
     }

@@ -139,7 +139,7 @@ enum Command {
     /// Credits: grant, balance, verify
     #[command(subcommand)]
     Credits(credits::Command),
-    /// Campaigns: list, show, activate, pause, resume, stop
+    /// Campaigns: create, preview, activate, pause, stop, recall; what became of them
     #[command(subcommand)]
     Campaigns(campaigns::Command),
     /// What campaigns' steps are: channel, subject, what a model is told, who looks first

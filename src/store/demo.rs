@@ -1,6 +1,6 @@
 //! What the demo asks the database, once a team's work is done and while it goes on. It only reads.
 
-use longshore_workers::ids::TeamId;
+use longshore_workers::ids::{CampaignId, TeamId};
 use sqlx::PgConnection;
 
 /// What a team's work has come to.
@@ -78,4 +78,18 @@ pub async fn sample(conn: &mut PgConnection, team: TeamId, most: i64) -> Result<
 pub async fn captured_elsewhere(conn: &mut PgConnection, teams: &[TeamId]) -> Result<i64, sqlx::Error> {
     let teams: Vec<_> = teams.iter().map(|team| team.0).collect();
     sqlx::query_file_scalar!("src/store/demo/captured_elsewhere.sql", &teams).fetch_one(conn).await
+}
+
+/// A fate, and a lead that met it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fate {
+    /// Which.
+    pub fate: String,
+    /// Whose.
+    pub lead_id: i64,
+}
+
+/// One lead for each fate in a team's campaign.
+pub async fn fates(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<Vec<Fate>, sqlx::Error> {
+    sqlx::query_file_as!(Fate, "src/store/demo/fates.sql", team.0, campaign.0).fetch_all(conn).await
 }

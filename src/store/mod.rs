@@ -2,6 +2,7 @@
 
 pub mod batches;
 pub mod buckets;
+pub mod campaigns;
 pub mod dead;
 #[cfg(feature = "dev")]
 pub mod demo;

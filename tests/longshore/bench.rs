@@ -137,6 +137,21 @@ fn limits() {
 }
 
 #[test]
+fn enrollment_and_previews() {
+    let (_, lines) = measured("enroll --leads 1500 --previews 5");
+    is_throughput(&lines[..2], 1, 1, 1500);
+    for line in &lines[2..] {
+        assert!(line["p95_ms"].is_f64() && line["n"] == 5, "{line}");
+    }
+    assert_eq!(lines.len(), 4, "{lines:#?}");
+}
+
+#[test]
+fn a_sequence() {
+    is_throughput(&measured("sequence --due 1500").1, 1, 1, 1500);
+}
+
+#[test]
 fn processes() {
     let (_, lines) = measured("processes --jobs 400 --processes 2");
     is_throughput(&lines, 1, 2, 400);

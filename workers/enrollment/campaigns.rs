@@ -1,28 +1,30 @@
-//! Campaigns: created, moved through their states, looked up, deleted.
+//! Campaigns: created, cloned, looked up, deleted; [`super::moves`] moves them through their states.
 //!
-//! Each function works in the caller's transaction, so that a campaign and its first enrollment commit together. A move
-//! takes the campaign's row exclusively; sends, enrollment chunks and sequence chunks take it shared. So a move waits
-//! for what is under way, and nothing under way goes on behind it.
+//! Each function works in the caller's transaction, so that a campaign, its sync and its first enrollment commit together.
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sqlx::PgConnection;
+use sha2::{Digest as _, Sha256};
+use sqlx::{PgConnection, types::Json};
 
-pub use super::new_campaign::{NewCampaign, NewStep};
 use super::{
-    end_enrollments::EndEnrollments,
     engagement::{self, Engagement},
     enroll_batch::EnrollBatch,
-    run_sequence::RunSequence,
+    moves, new_campaign,
+    reenroll_leads::ReenrollLeads,
     state::{Move, State},
+    sync_campaign::SyncCampaign,
+    variants::Variant,
+};
+pub use super::{
+    moves::{Left, Recalled, activate, complete, pause, recall, resume, schedule, stop},
+    new_campaign::{NewCampaign, NewStep, NewVariant},
 };
 use crate::{
     enqueue::{self, EnqueueError, Options},
     ids::{CampaignId, JobId, TeamId},
-    job::{Invalid, Job as _},
-    messages::template::{self, TemplateError},
-    settings::Settings,
+    job::Invalid,
 };
 
 /// Why a campaign could not be created, moved or deleted.
@@ -37,6 +39,9 @@ pub enum CampaignError {
         /// The name.
         name: String,
     },
+    /// Something else was created under the same key.
+    #[error("the idempotency key named another campaign; use a new key for new work")]
+    KeyReused,
     /// The team has no such campaign.
     #[error("campaign {0} does not exist")]
     NotFound(CampaignId),
@@ -95,6 +100,12 @@ pub struct Campaign {
     pub opens_at: Option<DateTime<Utc>>,
     /// When its state changed last.
     pub changed_at: DateTime<Utc>,
+    /// When it begins by itself, or was to.
+    pub activate_at: Option<DateTime<Utc>>,
+    /// When it was recalled.
+    pub recalled_at: Option<DateTime<Utc>>,
+    /// Which campaign it was made after.
+    pub cloned_from: Option<CampaignId>,
 }
 
 /// One message of a campaign's sequence.
@@ -104,27 +115,33 @@ pub struct Step {
     pub step: i16,
     /// Minutes behind the step before; for the first, behind enrollment and activation.
     pub delay_minutes: i32,
-    /// The text with its variables.
+    /// The text with its variables; variant `a`.
     pub template: String,
+    /// Its share of the leads, beside those of the other variants.
+    pub weight: i16,
+    /// Its other texts.
+    pub variants: Vec<Variant>,
 }
 
-/// Creates a draft.
+/// A campaign that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The job that enrolls its leads; `None` where the campaign was there already.
+    pub job: Option<JobId>,
+}
+
+/// Creates a draft, and lets the world hear of it.
 pub async fn create(conn: &mut PgConnection, team: TeamId, new: &NewCampaign) -> Result<CampaignId, CampaignError> {
-    let new = new.checked()?;
-    let levels: Vec<String> = new.engagement.iter().map(|level| level.as_str().to_owned()).collect();
-    let created =
-        sqlx::query_file_scalar!("enrollment/campaigns/insert.sql", team.0, new.name, new.sender, &new.target_tags, &levels)
-            .fetch_optional(&mut *conn)
-            .await?;
-    let Some(id) = created else { return Err(CampaignError::NameTaken { name: new.name }) };
-    let steps = sqlx::query_file!("enrollment/campaigns/insert_steps.sql", team.0, id, &new.delays, &new.templates);
-    steps.execute(&mut *conn).await?;
-    let after = json!({ "name": new.name, "target_tags": new.target_tags, "engagement": levels, "steps": new.delays.len() });
-    write_down(conn, team, CampaignId(id), "campaign.create", None, Some(after)).await?;
-    Ok(CampaignId(id))
+    let created = insert(conn, team, new, None).await?;
+    let Some((id, after)) = created else { return Err(CampaignError::NameTaken { name: new.name.trim().to_owned() }) };
+    sync(conn, team, id).await?;
+    write_down(conn, team, id, "campaign.create", None, Some(after)).await?;
+    Ok(id)
 }
 
-/// Creates a draft and enrolls its leads: both, or neither.
+/// Creates a draft, lets the world hear of it, and enrolls its leads: all of it, or nothing.
 pub async fn create_and_enroll(
     conn: &mut PgConnection,
     team: TeamId,
@@ -135,93 +152,139 @@ pub async fn create_and_enroll(
     Ok((campaign, job))
 }
 
+/// As [`create_and_enroll`], once for a key: whoever asks for the same again gets the campaign that is there.
+pub async fn create_once(conn: &mut PgConnection, team: TeamId, new: &NewCampaign, key: &str) -> Result<Created, CampaignError> {
+    let digest = Sha256::digest(serde_json::to_vec(new).map_err(EnqueueError::Json)?).to_vec();
+    if let Some(known) = by_key(conn, team, key, &digest).await? {
+        return Ok(known);
+    }
+    match insert(conn, team, new, Some((key, &digest))).await? {
+        Some((campaign, after)) => {
+            sync(conn, team, campaign).await?;
+            let job = enroll(conn, team, campaign).await?;
+            write_down(conn, team, campaign, "campaign.create", None, Some(after)).await?;
+            Ok(Created { campaign, job: Some(job) })
+        }
+        // Somebody else was first, under this key or with this name.
+        None => {
+            let known = by_key(conn, team, key, &digest).await?;
+            known.ok_or_else(|| CampaignError::NameTaken { name: new.name.trim().to_owned() })
+        }
+    }
+}
+
+async fn by_key(conn: &mut PgConnection, team: TeamId, key: &str, digest: &[u8]) -> Result<Option<Created>, CampaignError> {
+    let known = sqlx::query_file!("enrollment/campaigns/by_key.sql", team.0, key).fetch_optional(conn).await?;
+    match known {
+        Some(known) if known.create_digest.as_deref() == Some(digest) => {
+            Ok(Some(Created { campaign: CampaignId(known.campaign_id), job: None }))
+        }
+        Some(_) => Err(CampaignError::KeyReused),
+        None => Ok(None),
+    }
+}
+
+/// Writes a draft with its steps; `None` where its name or its key is taken.
+async fn insert(
+    conn: &mut PgConnection,
+    team: TeamId,
+    new: &NewCampaign,
+    key: Option<(&str, &[u8])>,
+) -> Result<Option<(CampaignId, Value)>, CampaignError> {
+    let new = new.checked()?;
+    let levels: Vec<String> = new.engagement.iter().map(|level| level.as_str().to_owned()).collect();
+    let created = sqlx::query_file_scalar!(
+        "enrollment/campaigns/insert.sql",
+        team.0,
+        new.name,
+        new.sender,
+        &new.target_tags,
+        &levels,
+        key.map(|(key, _)| key),
+        key.map(|(_, digest)| digest),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(id) = created else { return Ok(None) };
+    sqlx::query_file!("enrollment/campaigns/insert_steps.sql", team.0, id, &new.delays, &new.templates, &new.weights)
+        .execute(&mut *conn)
+        .await?;
+    let all = &new.variants;
+    if !all.steps.is_empty() {
+        sqlx::query_file!(
+            "enrollment/campaigns/insert_variants.sql",
+            team.0,
+            id,
+            &all.steps,
+            &all.names,
+            &all.weights,
+            &all.templates
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    let after = json!({
+        "name": new.name,
+        "target_tags": new.target_tags,
+        "engagement": levels,
+        "steps": new.delays.len(),
+        "variants": all.steps.len(),
+    });
+    Ok(Some((CampaignId(id), after)))
+}
+
+/// Makes a draft after another campaign, whatever became of that one: its audience, its steps, its variants. Its leads are
+/// enrolled when somebody asks for it.
+pub async fn clone(conn: &mut PgConnection, team: TeamId, source: CampaignId, name: &str) -> Result<CampaignId, CampaignError> {
+    let name = new_campaign::name(name)?;
+    if find(conn, team, source).await?.is_none() {
+        return Err(CampaignError::NotFound(source));
+    }
+    let made =
+        sqlx::query_file_scalar!("enrollment/campaigns/clone.sql", team.0, source.0, name).fetch_optional(&mut *conn).await?;
+    let Some(made) = made else { return Err(CampaignError::NameTaken { name }) };
+    sqlx::query_file!("enrollment/campaigns/clone_steps.sql", team.0, source.0, made).execute(&mut *conn).await?;
+    sqlx::query_file!("enrollment/campaigns/clone_variants.sql", team.0, source.0, made).execute(&mut *conn).await?;
+    sync(conn, team, CampaignId(made)).await?;
+    let after = json!({ "name": name, "cloned_from": source });
+    write_down(conn, team, CampaignId(made), "campaign.clone", None, Some(after)).await?;
+    Ok(CampaignId(made))
+}
+
+async fn sync(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
+    enqueue::one(conn, team, &SyncCampaign { campaign_id: campaign }, Options::default()).await?;
+    Ok(())
+}
+
 /// Enqueues the enrollment of every lead that matches by then. Leads that came later are taken by another call.
 pub async fn enroll(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<JobId, CampaignError> {
-    let Some(found) = find(conn, team, campaign).await? else { return Err(CampaignError::NotFound(campaign)) };
-    if found.state.has_ended() {
-        return Err(CampaignError::Ended { campaign, state: found.state });
-    }
+    still_open(conn, team, campaign).await?;
     let job = EnrollBatch { campaign_id: campaign };
     Ok(enqueue::one(conn, team, &job, Options::default()).await?.job)
 }
 
-/// Lets a draft begin: its steps fall due from now on.
-pub async fn activate(
-    conn: &mut PgConnection,
-    team: TeamId,
-    campaign: CampaignId,
-    now: DateTime<Utc>,
-) -> Result<(), CampaignError> {
-    let moved = shift(conn, team, campaign, Move::Activate, now).await?;
-    preview(conn, team, campaign).await?;
-    run_every_minute(conn, team, campaign, now).await?;
-    write_move_down(conn, team, campaign, "campaign.activate", moved).await
+/// Enqueues the enrollment, once more, of the leads whose sends failed: in another round, from the step that failed on.
+pub async fn reenroll(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<JobId, CampaignError> {
+    still_open(conn, team, campaign).await?;
+    let job = enqueue::one(conn, team, &ReenrollLeads { campaign_id: campaign }, Options::default()).await?.job;
+    write_down(conn, team, campaign, "campaign.reenroll", None, Some(json!({ "job": job }))).await?;
+    Ok(job)
 }
 
-/// Refuses a campaign whose texts name what the team has not set: better now than in each message.
-async fn preview(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
-    let brand = Settings::load(conn, team).await?.brand();
-    for (at, step) in steps(conn, team, campaign).await?.iter().enumerate() {
-        // What else a sample can't show may be right for a lead.
-        if let Err(error @ TemplateError::NotSet(_)) = template::preview(&step.template, &brand) {
-            return Err(Invalid::new(format!("steps[{at}].template"), error.to_string()).into());
-        }
+async fn still_open(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
+    match find(conn, team, campaign).await? {
+        None => Err(CampaignError::NotFound(campaign)),
+        Some(found) if found.state.has_ended() => Err(CampaignError::Ended { campaign, state: found.state }),
+        Some(_) => Ok(()),
     }
-    Ok(())
-}
-
-/// Holds a campaign: when this commits, no message of it leaves, those already queued included.
-pub async fn pause(conn: &mut PgConnection, team: TeamId, campaign: CampaignId, now: DateTime<Utc>) -> Result<(), CampaignError> {
-    let moved = shift(conn, team, campaign, Move::Pause, now).await?;
-    stop_running(conn, team, campaign).await?;
-    write_move_down(conn, team, campaign, "campaign.pause", moved).await
-}
-
-/// Lets a paused campaign go on. Steps that fell due meanwhile are due at once.
-pub async fn resume(
-    conn: &mut PgConnection,
-    team: TeamId,
-    campaign: CampaignId,
-    now: DateTime<Utc>,
-) -> Result<(), CampaignError> {
-    let moved = shift(conn, team, campaign, Move::Resume, now).await?;
-    run_every_minute(conn, team, campaign, now).await?;
-    write_move_down(conn, team, campaign, "campaign.resume", moved).await
-}
-
-/// Ends a campaign whose leads are all through.
-pub async fn complete(
-    conn: &mut PgConnection,
-    team: TeamId,
-    campaign: CampaignId,
-    now: DateTime<Utc>,
-) -> Result<(), CampaignError> {
-    permitted(lock(conn, team, campaign).await?, campaign, Move::Complete)?;
-    // Asked under the lock: nothing can be enrolled or planned between the answer and the commit.
-    let under_way =
-        sqlx::query_file_scalar!("enrollment/campaigns/is_under_way.sql", team.0, campaign.0).fetch_one(&mut *conn).await?;
-    if under_way {
-        return Err(CampaignError::UnderWay(campaign));
-    }
-    shift(conn, team, campaign, Move::Complete, now).await?;
-    stop_running(conn, team, campaign).await
-}
-
-/// Ends a campaign now: when this commits, no message of it leaves. A job frees its leads for other campaigns.
-pub async fn stop(conn: &mut PgConnection, team: TeamId, campaign: CampaignId, now: DateTime<Utc>) -> Result<(), CampaignError> {
-    let moved = shift(conn, team, campaign, Move::Stop, now).await?;
-    stop_running(conn, team, campaign).await?;
-    enqueue::one(conn, team, &EndEnrollments { campaign_id: campaign }, Options::default()).await?;
-    write_move_down(conn, team, campaign, "campaign.stop", moved).await
 }
 
 /// Deletes a campaign in which no lead was ever enrolled.
 pub async fn delete(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
-    let state = lock(conn, team, campaign).await?;
+    let state = moves::lock(conn, team, campaign).await?;
     if sqlx::query_file_scalar!("enrollment/campaigns/has_leads.sql", team.0, campaign.0).fetch_one(&mut *conn).await? {
         return Err(CampaignError::HasLeads(campaign));
     }
-    stop_running(conn, team, campaign).await?;
     sqlx::query_file!("enrollment/campaigns/delete.sql", team.0, campaign.0).execute(&mut *conn).await?;
     write_down(conn, team, campaign, "campaign.delete", Some(json!({ "state": state })), None).await?;
     Ok(())
@@ -247,35 +310,19 @@ pub async fn list(
 
 /// A campaign's steps in their order.
 pub async fn steps(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<Vec<Step>, sqlx::Error> {
-    sqlx::query_file_as!(Step, "enrollment/campaigns/steps.sql", team.0, campaign.0).fetch_all(conn).await
-}
-
-async fn shift(
-    conn: &mut PgConnection,
-    team: TeamId,
-    campaign: CampaignId,
-    by: Move,
-    now: DateTime<Utc>,
-) -> Result<(State, State), CampaignError> {
-    let state = lock(conn, team, campaign).await?;
-    let next = permitted(state, campaign, by)?;
-    sqlx::query_file!("enrollment/campaigns/move_to.sql", team.0, campaign.0, next.as_str(), now).execute(conn).await?;
-    Ok((state, next))
-}
-
-async fn write_move_down(
-    conn: &mut PgConnection,
-    team: TeamId,
-    campaign: CampaignId,
-    action: &str,
-    (before, after): (State, State),
-) -> Result<(), CampaignError> {
-    let (before, after) = (json!({ "state": before }), json!({ "state": after }));
-    Ok(write_down(conn, team, campaign, action, Some(before), Some(after)).await?)
+    let rows = sqlx::query_file!("enrollment/campaigns/steps.sql", team.0, campaign.0).fetch_all(conn).await?;
+    let steps = rows.into_iter().map(|row| Step {
+        step: row.step,
+        delay_minutes: row.delay_minutes,
+        template: row.template,
+        weight: row.weight,
+        variants: row.variants.0,
+    });
+    Ok(steps.collect())
 }
 
 /// In the audit log. The last statement of its transaction: it holds the team's chain until the commit.
-async fn write_down(
+pub(super) async fn write_down(
     conn: &mut PgConnection,
     team: TeamId,
     campaign: CampaignId,
@@ -286,42 +333,6 @@ async fn write_down(
     let target = format!("campaign {campaign}");
     sqlx::query_file!("enrollment/campaigns/write_down.sql", team.0, action, target, before, after).fetch_one(conn).await?;
     Ok(())
-}
-
-async fn lock(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<State, CampaignError> {
-    let state = sqlx::query_file_scalar!("enrollment/campaigns/lock.sql", team.0, campaign.0).fetch_optional(conn).await?;
-    state.ok_or(CampaignError::NotFound(campaign))
-}
-
-fn permitted(state: State, campaign: CampaignId, by: Move) -> Result<State, CampaignError> {
-    state.after(by).ok_or(CampaignError::NotNow { campaign, state, by })
-}
-
-async fn run_every_minute(
-    conn: &mut PgConnection,
-    team: TeamId,
-    campaign: CampaignId,
-    now: DateTime<Utc>,
-) -> Result<(), CampaignError> {
-    let job = RunSequence { campaign_id: campaign };
-    let payload = serde_json::to_value(&job).map_err(EnqueueError::Json)?;
-    let next_minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now) + TimeDelta::minutes(1);
-    let name = schedule_name(campaign);
-    sqlx::query_file!("enrollment/campaigns/put_schedule.sql", team.0, name, RunSequence::KIND, next_minute, payload)
-        .fetch_one(&mut *conn)
-        .await?;
-    enqueue::one(conn, team, &job, Options::default()).await?;
-    Ok(())
-}
-
-async fn stop_running(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
-    let name = schedule_name(campaign);
-    sqlx::query_file_scalar!("enrollment/campaigns/drop_schedule.sql", team.0, name).fetch_one(conn).await?;
-    Ok(())
-}
-
-fn schedule_name(campaign: CampaignId) -> String {
-    format!("campaign.{campaign}.sequence")
 }
 
 struct Row {
@@ -335,6 +346,9 @@ struct Row {
     activated_at: Option<DateTime<Utc>>,
     opens_at: Option<DateTime<Utc>>,
     changed_at: DateTime<Utc>,
+    activate_at: Option<DateTime<Utc>>,
+    recalled_at: Option<DateTime<Utc>>,
+    cloned_from: Option<i64>,
 }
 
 impl From<Row> for Campaign {
@@ -350,6 +364,9 @@ impl From<Row> for Campaign {
             activated_at: row.activated_at,
             opens_at: row.opens_at,
             changed_at: row.changed_at,
+            activate_at: row.activate_at,
+            recalled_at: row.recalled_at,
+            cloned_from: row.cloned_from.map(CampaignId),
         }
     }
 }

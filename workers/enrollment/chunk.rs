@@ -1,5 +1,7 @@
 //! What every job of the family does with its chunks: takes the campaign shared, and tries again what only collided.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -36,9 +38,23 @@ pub(super) async fn lift_pin(conn: &mut PgConnection) -> Result<(), sqlx::Error>
     Ok(())
 }
 
+/// A run that enrolls waits while its campaign is paused.
+pub(super) fn paused(campaign: CampaignId) -> Stop {
+    Stop::snooze(Duration::from_secs(60), format!("campaign {campaign} is paused"))
+}
+
 /// The database rolled the transaction back because of others (serialization failure, deadlock): doing it again is right.
 pub(super) fn only_collided(stop: &Stop) -> bool {
+    has_code(stop, &["40001", "40P01"])
+}
+
+/// The unique index says that a lead is in another sequence by now.
+pub(super) fn was_taken(stop: &Stop) -> bool {
+    has_code(stop, &["23505"])
+}
+
+fn has_code(stop: &Stop, codes: &[&str]) -> bool {
     let Stop::Retry { error, .. } = stop else { return false };
     let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else { return false };
-    error.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01"))
+    error.code().is_some_and(|code| codes.contains(&code.as_ref()))
 }

@@ -1,4 +1,4 @@
-//! Frees the leads of a campaign that was stopped, so that another campaign can enroll them.
+//! Frees the leads of a campaign that was stopped, so that another campaign can enroll them, and ends what still waits.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::job::Job;
 #[cfg(feature = "handlers")]
 mod run;
 
-/// Ends the running enrollments of a campaign that has ended.
+/// Ends the running enrollments and the waiting messages of a campaign that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndEnrollments {

@@ -12,6 +12,8 @@ use crate::job::Job;
 mod run;
 #[cfg(feature = "handlers")]
 pub use run::RunCounts;
+#[cfg(feature = "handlers")]
+pub(super) use run::end_run;
 
 /// Enrolls the leads of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,4 +1,5 @@
-//! Counts which tags a team's leads carry, so that a campaign form can offer them without reading every lead.
+//! Counts a team's leads by what campaigns choose by, so that a form can offer tags and a preview can count without reading
+//! every lead.
 
 use std::time::Duration;
 
@@ -12,10 +13,13 @@ mod run;
 #[cfg(feature = "handlers")]
 pub use run::{Tag, list};
 
-/// Refreshes the team's tags.
+/// Refreshes the team's tags and audience.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshTags {}
+
+/// The idempotency key under which it is enqueued where one on its way is enough.
+pub const REFRESH_KEY: &str = "refresh";
 
 impl Job for RefreshTags {
     const KIND: &'static str = "refresh_tags";

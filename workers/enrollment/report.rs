@@ -1,15 +1,16 @@
-//! What became of a campaign so far, counted from its rows, and why one lead is or is not in it.
+//! What became of a campaign so far, from its counters, and why one lead is or is not in it.
 
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::enroll_batch::RunCounts;
+pub use super::figures::{EnrollmentCounts, Figures as MessageCounts};
+use super::{enroll_batch::RunCounts, figures, preview};
 use crate::ids::{CampaignId, TeamId};
 
 /// A campaign in figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct CampaignReport {
-    /// Leads it would look at now, whether or not something forbids them.
+    /// Leads it would look at now, whether or not something forbids them. Of a large team as they were counted last.
     pub matching: i64,
     /// Leads in it.
     pub enrollments: EnrollmentCounts,
@@ -19,49 +20,15 @@ pub struct CampaignReport {
     pub messages: MessageCounts,
 }
 
-/// How enrollments stand.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct EnrollmentCounts {
-    /// All.
-    pub enrolled: i64,
-    /// In the sequence.
-    pub running: i64,
-    /// Through the sequence.
-    pub completed: i64,
-    /// Taken out of it.
-    pub stopped: i64,
-}
-
-/// How messages stand.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct MessageCounts {
-    /// All that were ever planned; one a send key.
-    pub planned: i64,
-    /// Not yet handed to the vendor.
-    pub waiting: i64,
-    /// Being handed over.
-    pub dispatching: i64,
-    /// Taken by the vendor, whatever became of them later.
-    pub accepted: i64,
-    /// Arrived.
-    pub delivered: i64,
-    /// Refused or not delivered.
-    pub failed: i64,
-    /// It is being found out whether the vendor took them.
-    pub unknown: i64,
-    /// Stopped by a rule before they were handed over.
-    pub suppressed: i64,
-}
-
 /// Counts a campaign; all zero when the team has no such campaign.
 pub async fn report(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<CampaignReport, sqlx::Error> {
-    let (team, id) = (team.0, campaign.0);
-    let matching = sqlx::query_file_scalar!("enrollment/report/matching.sql", team, id).fetch_one(&mut *conn).await?;
-    let enrollments =
-        sqlx::query_file_as!(EnrollmentCounts, "enrollment/report/enrollments.sql", team, id).fetch_one(&mut *conn).await?;
-    let runs = sqlx::query_file_as!(RunCounts, "enrollment/report/runs.sql", team, id).fetch_one(&mut *conn).await?;
-    let messages = sqlx::query_file_as!(MessageCounts, "enrollment/report/messages.sql", team, id).fetch_one(&mut *conn).await?;
-    Ok(CampaignReport { matching, enrollments, runs, messages })
+    let matching = match preview::Audience::of(conn, team, campaign).await? {
+        Some(audience) => audience.count(conn, team).await?.total,
+        None => 0,
+    };
+    let figures = figures::load(conn, team, campaign).await?;
+    let runs = sqlx::query_file_as!(RunCounts, "enrollment/report/runs.sql", team.0, campaign.0).fetch_one(&mut *conn).await?;
+    Ok(CampaignReport { matching, enrollments: figures.enrollments(), runs, messages: figures.totals() })
 }
 
 /// Why a lead is in a campaign or would be skipped by an enrollment now, in one word: `enrolled_running`,

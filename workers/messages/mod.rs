@@ -22,6 +22,7 @@ pub mod places;
 pub mod plan;
 pub mod quiet_hours;
 pub mod record;
+pub mod segments;
 pub mod send_email;
 pub mod send_sms;
 pub mod status;

@@ -4,6 +4,7 @@ mod grammar;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use minijinja::Environment;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -58,29 +59,62 @@ pub fn check(template: &str) -> Result<(), TemplateError> {
 /// The text for one lead, without blanks around it. `lead` serializes to an object with [`VARIABLES`]; one that is missing,
 /// null or blank does not exist for the template, nor does a value of the team's `brand` that is not set.
 pub fn render(template: &str, lead: &impl Serialize, brand: &Brand) -> Result<String, TemplateError> {
-    grammar::check(template)?;
-    let environment = grammar::environment();
-    let parsed = environment.template_from_str(template).map_err(|e| TemplateError::Syntax(e.to_string()))?;
-    let mut fields: BTreeMap<String, minijinja::Value> =
-        values(lead)?.into_iter().map(|(name, text)| (name, text.into())).collect();
-    fields.insert("brand".into(), minijinja::Value::from_pairs(brand.iter()));
-    let text = parsed.render(fields).map_err(|e| {
-        let missing = |name: &String| name.strip_prefix("brand.").is_some_and(|name| !brand.contains_key(name));
-        let missing: BTreeSet<String> = parsed.undeclared_variables(true).into_iter().filter(missing).collect();
-        if missing.is_empty() {
-            TemplateError::Unresolved(reason(&e))
-        } else {
-            TemplateError::NotSet(missing.into_iter().collect())
+    Texts::new([template], brand).render(0, lead)
+}
+
+/// Templates that are read once, for many leads.
+pub struct Texts {
+    environment: Environment<'static>,
+    unreadable: BTreeMap<usize, TemplateError>,
+    known: BTreeSet<String>,
+    brand: minijinja::Value,
+}
+
+impl Texts {
+    /// Reads templates; one that can't be read says so when it is asked for.
+    pub fn new<'t>(templates: impl IntoIterator<Item = &'t str>, brand: &Brand) -> Self {
+        let mut environment = grammar::environment();
+        let mut unreadable = BTreeMap::new();
+        for (at, template) in templates.into_iter().enumerate() {
+            let read = grammar::check(template).and_then(|()| {
+                let added = environment.add_template_owned(at.to_string(), template.to_owned());
+                added.map_err(|error| TemplateError::Syntax(error.to_string()))
+            });
+            if let Err(error) = read {
+                unreadable.insert(at, error);
+            }
         }
-    })?;
-    let text = text.trim();
-    if let Some(control) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        return Err(TemplateError::Control(control.into()));
+        let known = brand.keys().map(|name| format!("brand.{name}")).collect();
+        Self { environment, unreadable, known, brand: minijinja::Value::from_pairs(brand.iter()) }
     }
-    match text.chars().count() {
-        0 => Err(TemplateError::Empty),
-        length if length > LONGEST => Err(TemplateError::TooLong(length)),
-        _ => Ok(text.to_owned()),
+
+    /// [`render`], for the template number `at`, from 0.
+    pub fn render(&self, at: usize, lead: &impl Serialize) -> Result<String, TemplateError> {
+        if let Some(error) = self.unreadable.get(&at) {
+            return Err(error.clone());
+        }
+        let parsed = self.environment.get_template(&at.to_string()).map_err(|e| TemplateError::Syntax(e.to_string()))?;
+        let mut fields: BTreeMap<String, minijinja::Value> =
+            values(lead)?.into_iter().map(|(name, text)| (name, text.into())).collect();
+        fields.insert("brand".into(), self.brand.clone());
+        let text = parsed.render(fields).map_err(|e| {
+            let missing = |name: &String| name.starts_with("brand.") && !self.known.contains(name);
+            let missing: BTreeSet<String> = parsed.undeclared_variables(true).into_iter().filter(missing).collect();
+            if missing.is_empty() {
+                TemplateError::Unresolved(reason(&e))
+            } else {
+                TemplateError::NotSet(missing.into_iter().collect())
+            }
+        })?;
+        let text = text.trim();
+        if let Some(control) = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(TemplateError::Control(control.into()));
+        }
+        match text.chars().count() {
+            0 => Err(TemplateError::Empty),
+            length if length > LONGEST => Err(TemplateError::TooLong(length)),
+            _ => Ok(text.to_owned()),
+        }
     }
 }
 

@@ -61,6 +61,7 @@ pub const EVENTS: &[Event] = &[
     Event::of::<Message>("message.unknown", "Nobody knows yet whether the vendor took a message; it is being looked up.")
         .showing(|| message("unknown", Some("no answer before the deadline"), None, None)),
     Event::of::<Reply>("message.replied", "Somebody has written to one of the team's numbers."),
+    Event::of::<CampaignCreated>("campaign.created", "A campaign is there: a draft, created or cloned."),
 ];
 
 /// What `test` sends, whatever an endpoint subscribes to.
@@ -239,6 +240,23 @@ pub struct Reply {
     pub at: String,
 }
 
+/// A campaign is there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignCreated {
+    /// The campaign; `GET /v1/campaigns/{id}` has the rest.
+    pub campaign_id: i64,
+    /// Where it stands by now.
+    pub state: String,
+    /// Which campaign it was made after.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub cloned_from: Option<i64>,
+    /// When it was created.
+    pub created_at: String,
+    /// When this was told.
+    pub at: String,
+}
+
 /// Nothing has happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -310,6 +328,15 @@ impl Data for Reply {
         json!({
             "inbound_id": 9, "meaning": "stop", "lead_id": 51, "message_id": 118, "campaign_id": 3,
             "at": "2026-11-17T18:05:00.000000Z",
+        })
+    }
+}
+
+impl Data for CampaignCreated {
+    fn sample() -> Value {
+        json!({
+            "campaign_id": 3, "state": "draft", "cloned_from": null, "created_at": "2026-11-17T18:00:02.418000Z",
+            "at": "2026-11-17T18:00:02.418000Z",
         })
     }
 }

@@ -292,8 +292,8 @@ impl From<ApprovalError> for ApiError {
             ApprovalError::Database(error) | ApprovalError::Enqueue(EnqueueError::Database(error)) => error.into(),
             ApprovalError::Invalid(invalid) => Self::field(Code::InvalidField, format!("/{}", invalid.field), invalid.reason),
             ApprovalError::NotFound(_) => no_such_message(),
-            error @ ApprovalError::NotNow { .. } => Self::new(Code::NotNow, error.to_string()),
-            error @ ApprovalError::NotGenerated(_) => Self::new(Code::NotNow, error.to_string()),
+            error @ ApprovalError::NotNow { .. } => Self::new(Code::WrongState, error.to_string()),
+            error @ ApprovalError::NotGenerated(_) => Self::new(Code::WrongState, error.to_string()),
             error @ ApprovalError::Changed { .. } => Self::field(Code::PreconditionFailed, "/text", error.to_string()),
             ApprovalError::TooOften { limit, seconds } => Self::later(
                 Code::RateLimited,

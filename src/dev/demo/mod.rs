@@ -5,6 +5,7 @@
 
 mod doors;
 pub mod show;
+mod story;
 mod team;
 pub mod verdict;
 
@@ -151,6 +152,10 @@ pub async fn run(stack: &mut Stack, sandbox: &Sandbox, options: Options, show: S
     })
     .await?;
     step.done(&format!("{} accepted; one worker killed with SIGKILL halfway", sum(&seen, |f| f.accepted)));
+
+    if let Some(campaign) = teams[0].campaign() {
+        story::tell(&mut doors, teams[0].id, campaign, show).await?;
+    }
 
     let ids: Vec<_> = teams.iter().map(|team| team.id).collect();
     let house = House {

@@ -140,16 +140,18 @@ impl Team {
             sender: self.sender.into(),
             target_tags: vec![PILOT.into()],
             engagement: vec!["high".into(), "medium".into()],
-            steps: vec![NewStep {
-                delay_minutes: 0,
-                template: "Hello {{ first_name }}, a word from the pilot. Reply STOP to opt out.".into(),
-            }],
+            steps: vec![NewStep::new(0, "Hello {{ first_name }}, a word from the pilot. Reply STOP to opt out.")],
         };
         let mut tx = db::begin_as(&doors.api, self.id).await?;
         let (campaign, _) = campaigns::create_and_enroll(&mut tx, self.id, &new).await?;
         tx.commit().await?;
         self.campaign = Some(campaign);
         Ok(())
+    }
+
+    /// Its campaign, once it is there.
+    pub fn campaign(&self) -> Option<CampaignId> {
+        self.campaign
     }
 
     /// Lets the campaign begin.

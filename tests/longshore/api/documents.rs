@@ -115,9 +115,11 @@ async fn an_operation_opens_to_the_scope_that_it_names_and_to_no_other() {
                 Some("dead") if path.contains("plans") => "plan_999",
                 Some("keys") => "000000000000",
                 Some("webhook-endpoints") => "ep_999",
+                Some("campaigns") => "999",
                 _ => "job_999",
             };
-            let address = path.replace("{id}", id).replace("{name}", "nobody").replace("{delivery}", "dlv_1");
+            let address =
+                path.replace("{id}", id).replace("{name}", "nobody").replace("{delivery}", "dlv_1").replace("{lead}", "1");
             let ask = door.bare(method.clone(), &address).bearer_auth(key).json(&json!({ "nonsense": 1 }));
             let answer = ask.send().await.expect("an answer");
             if scope.name() == named || *scope == Scope::Admin {

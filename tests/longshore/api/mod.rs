@@ -1,6 +1,7 @@
 //! The HTTP door, over real HTTP.
 
 mod batch;
+mod campaigns;
 mod conventions;
 mod dead;
 mod documents;

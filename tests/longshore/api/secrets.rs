@@ -86,11 +86,16 @@ async fn what_callers_send_is_in_no_log_no_metric_and_no_strangers_answer() {
                         .collect::<Vec<_>>()
                 };
                 let (queries, headers) = (named("query"), named("header"));
-                let plain = path.replace("{id}", "job_1").replace("{name}", "nightly").replace("{delivery}", "dlv_1");
+                let plain = path
+                    .replace("{id}", "job_1")
+                    .replace("{name}", "nightly")
+                    .replace("{delivery}", "dlv_1")
+                    .replace("{lead}", "1");
                 let in_path = path
                     .replace("{id}", &encoded(canary))
                     .replace("{name}", &encoded(canary))
-                    .replace("{delivery}", &encoded(canary));
+                    .replace("{delivery}", &encoded(canary))
+                    .replace("{lead}", &encoded(canary));
                 let body = operation["requestBody"]["content"]["application/json"]["schema"].clone();
                 let mut asks = vec![client.request(method.clone(), url(&in_path)).bearer_auth(&own)];
                 for query in queries.iter().chain(&["unknown", "unknown"]) {
@@ -164,7 +169,11 @@ async fn what_callers_send_is_in_no_log_no_metric_and_no_strangers_answer() {
         for (path, operations) in document["paths"].as_object().expect("paths") {
             for method in operations.as_object().expect("operations").keys() {
                 let method: Method = method.to_uppercase().parse().expect("a method");
-                let plain = path.replace("{id}", "job_1").replace("{name}", "nightly").replace("{delivery}", "dlv_1");
+                let plain = path
+                    .replace("{id}", "job_1")
+                    .replace("{name}", "nightly")
+                    .replace("{delivery}", "dlv_1")
+                    .replace("{lead}", "1");
                 let ask = client
                     .request(method, url(&plain))
                     .bearer_auth(&strangers)

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use longshore::{
     api::openapi,
     tenancy::keys::Scope,
-    workers::{dead::run_dead_plan::RunDeadPlan, webhooks::deliver_webhook::DeliverWebhook},
+    workers::{
+        dead::run_dead_plan::RunDeadPlan,
+        enrollment::{enroll_batch::EnrollBatch, sync_campaign::SyncCampaign},
+        webhooks::deliver_webhook::DeliverWebhook,
+    },
 };
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -15,7 +19,7 @@ use crate::support::{Stepper, services};
 
 /// Operations that name nothing in their address, and why a stranger learns nothing by them. Whoever adds an operation adds it
 /// here, or gives [`named`] something of the other team's for it.
-const NAMES_NOTHING: [&str; 24] = [
+const NAMES_NOTHING: [&str; 28] = [
     "enqueueJob",
     "enqueueJobs",
     "listJobs",
@@ -37,6 +41,10 @@ const NAMES_NOTHING: [&str; 24] = [
     // Messages that it names and the team does not have are none of those that it approves.
     "approveMany",
     "listApprovalDecisions",
+    "listCampaigns",
+    "createCampaign",
+    "previewAudience",
+    "listTags",
     "listSettings",
     "listFlags",
     "getQuotas",
@@ -60,7 +68,7 @@ async fn house() -> House {
     let mut door = Door::open().await;
     let (text, own_key) = key(&door.db, door.team, &Scope::ALL, None).await;
     door.key = text;
-    let registry = registry().add::<RunDeadPlan>().add::<DeliverWebhook>();
+    let registry = registry().add::<RunDeadPlan>().add::<DeliverWebhook>().add::<EnrollBatch>().add::<SyncCampaign>();
     let stepper = Stepper::new(&door.db, registry, services(&door.db)).await;
     let dead = door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" }, "idempotency_key": "secret-key" })).await;
     stepper.drain("greetings").await;
@@ -74,7 +82,13 @@ async fn house() -> House {
     let hook = hook.as_str().expect("an endpoint").to_owned();
     let sent = door::json(door.post(&format!("/v1/webhook-endpoints/{hook}/test"), &json!({})).await).await;
     assert_eq!(sent["id"], DELIVERY);
-    let (campaign, message) = content(&door).await;
+    let lead = "insert into longshore.leads (team_id, phone, engagement) values ($1, '+12025550123', 'high')";
+    sqlx::query(lead).bind(door.team.0).execute(&door.db.admin).await.expect("lead 1");
+    let campaign = json!({
+        "name": "Spring", "sender": "+12025550100", "engagement": ["high"], "steps": [{ "delay_minutes": 0, "template": "Hello" }],
+    });
+    let campaign = door::json(door.post("/v1/campaigns", &campaign).await).await["campaign"]["id"].to_string();
+    let message = message(&door, &campaign).await;
     let other = door.db.team("stranger").await;
     let stranger = key(&door.db, other, &Scope::ALL, None).await.0;
     let absent = |prefix: &str| format!("{prefix}_424242");
@@ -92,19 +106,16 @@ async fn house() -> House {
     House { door, stranger, named }
 }
 
-/// A draft of a campaign, and a message of it that somebody has to look at.
-async fn content(door: &Door) -> (String, String) {
-    let made = "with c as (
-            insert into longshore.campaigns (team_id, name, sender, engagement) values ($1, 'Spring', '+12125550199', '{high}') returning campaign_id),
-          l as (insert into longshore.leads (team_id, phone) values ($1, '+12125550101') returning lead_id),
-          m as (
+/// A message of the campaign that somebody has to look at.
+async fn message(door: &Door, campaign: &str) -> String {
+    let made = "with m as (
             insert into longshore.messages (team_id, campaign_id, lead_id, step, sender, recipient, body, approval)
-            select $1, campaign_id, lead_id, 1, '+12125550199', '+12125550101', 'Hello', 'preview' from c, l returning campaign_id, message_id),
+            values ($1, $2::bigint, 1, 1, '+12025550100', '+12025550123', 'Hello', 'preview') returning message_id),
           t as (
             insert into longshore.message_texts (team_id, message_id, source, body, written_by)
             select $1, message_id, 'template', 'Hello', 'job 1' from m)
-        select campaign_id::text, message_id::text from m";
-    sqlx::query_as(made).bind(door.team.0).fetch_one(&door.db.admin).await.expect("a message")
+        select message_id::text from m";
+    sqlx::query_scalar(made).bind(door.team.0).bind(campaign).fetch_one(&door.db.admin).await.expect("a message")
 }
 
 impl House {
@@ -169,7 +180,12 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
             let address = |name: &str, with: &With| {
                 let open = path.find('{').unwrap_or_else(|| panic!("{id} names nothing in its address: add it to NAMES_NOTHING"));
                 let close = path.find('}').expect("an end");
-                format!("{}{name}{}{}", &path[..open], path[close + 1..].replace("{delivery}", DELIVERY), with.query)
+                format!(
+                    "{}{name}{}{}",
+                    &path[..open],
+                    path[close + 1..].replace("{delivery}", DELIVERY).replace("{lead}", "1"),
+                    with.query
+                )
             };
             let mut ways = vec![
                 With::default(),
@@ -214,7 +230,13 @@ async fn another_teams_ids_are_answered_as_absent_ones_by_every_operation() {
 async fn operations_that_name_nothing_tell_a_stranger_nothing() {
     let house = house().await;
     let [dead, _] = house.of("/v1/dead/");
-    for (path, field) in [("/v1/jobs", "jobs"), ("/v1/dead?all=true", "letters"), ("/v1/schedules", "schedules")] {
+    for (path, field) in [
+        ("/v1/jobs", "jobs"),
+        ("/v1/dead?all=true", "letters"),
+        ("/v1/schedules", "schedules"),
+        ("/v1/campaigns", "campaigns"),
+        ("/v1/tags", "tags"),
+    ] {
         let page = door::json(house.ask(&house.stranger, &Method::GET, path, &With::default()).await).await;
         assert_eq!(page[field], json!([]), "{path}");
     }

@@ -49,7 +49,7 @@ async fn campaign(fleet: &Fleet) -> CampaignId {
         sender: "+12025550100".into(),
         target_tags: vec!["roof".into()],
         engagement: vec!["high".into()],
-        steps: vec![NewStep { delay_minutes: 5, template: "Hello {{ first_name }}".into() }],
+        steps: vec![NewStep::new(5, "Hello {{ first_name }}")],
     };
     let id = campaigns::create(&mut tx, fleet.acme, &new).await.expect("a campaign");
     tx.commit().await.expect("a commit");

@@ -72,7 +72,7 @@ async fn a_message_is_looked_at_edited_and_approved() {
     assert_eq!((&approved["stage"], &approved["texts"][1]["body"]), (&json!("pending"), &json!("Dear Ada")));
     assert_eq!(approved["decisions"].as_array().map(Vec::len), Some(2));
     for deed in ["approve", "reject", "rewrite"] {
-        problem(door.request(Method::POST, &at(deed)).send().await.expect("an answer"), 409, "not_now").await;
+        problem(door.request(Method::POST, &at(deed)).send().await.expect("an answer"), 409, "wrong_state").await;
     }
     let decisions = door::json(door.get("/v1/approval-decisions?limit=1").await).await;
     assert_eq!(
@@ -151,7 +151,7 @@ async fn what_a_campaigns_steps_are_is_said_until_it_begins() {
         assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
     }
     assert_eq!(door::json(put(&door, &path, &json!({ "steps": [] })).await).await["steps"], json!([]));
-    problem(put(&door, &format!("/v1/campaigns/{begun}/content"), &content).await, 409, "not_now").await;
+    problem(put(&door, &format!("/v1/campaigns/{begun}/content"), &content).await, 409, "wrong_state").await;
 }
 
 #[tokio::test]

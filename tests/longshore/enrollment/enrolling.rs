@@ -45,6 +45,42 @@ async fn four_campaigns_that_want_the_same_leads_at_once_enroll_each_lead_once_a
     assert_eq!(house.count(ADDS_UP).await, 4);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_hundred_enrollments_at_once_by_four_campaigns_enroll_each_lead_once() {
+    let house = House::new().await;
+    house.leads(house.team, 300).await;
+    let mut workers = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        let campaign = house.campaign(new_campaign(name, &[0])).await;
+        let worker = Arc::new(house.worker().await);
+        for _ in 1..50 {
+            worker.enqueue(house.team, &EnrollBatch { campaign_id: campaign }).await;
+        }
+        workers.push(worker);
+    }
+    let mut runs = tokio::task::JoinSet::new();
+    for worker in workers {
+        loop {
+            let claimed = worker.claim("enrollment", 50).await;
+            if claimed.is_empty() || runs.len() >= 200 {
+                break;
+            }
+            for job in claimed {
+                let worker = worker.clone();
+                runs.spawn(async move { worker.run(job).await });
+            }
+        }
+    }
+    assert_eq!(runs.len(), 200);
+    while let Some(run) = runs.join_next().await {
+        assert_eq!(run.expect("a run"), Verdict::Nothing);
+    }
+    assert_eq!(house.count(DOUBLES).await, 0);
+    assert_eq!(house.count(RUNNING).await, 300);
+    assert_eq!((house.count(ENROLLED).await, house.count(ATTEMPTED).await), (300, 200 * 300));
+    assert_eq!(house.count(ADDS_UP).await, 200);
+}
+
 /// Lets the enrollment of the 250th lead fail, which is in the third chunk of a hundred.
 const BREAK: &str = "
     create function public.break() returns trigger language plpgsql as $$ begin raise exception 'the disk is full'; end $$;

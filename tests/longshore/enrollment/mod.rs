@@ -1,8 +1,14 @@
 //! Campaigns: their states, who is enrolled, and what falls due.
 
+mod calendar;
 mod enrolling;
+mod figures;
+mod preview;
+mod recall;
+mod rounds;
 mod sequence;
 mod states;
+mod variants;
 
 use std::sync::Arc;
 
@@ -41,6 +47,8 @@ impl House {
         services.clock = Arc::new(self.clock.clone());
         services.rules.enrollment.enroll_chunk_leads = 100;
         services.rules.enrollment.sequence_chunk_steps = 50;
+        // One at a time, so that a test knows which chunk comes next.
+        services.rules.enrollment.sequence_walkers = 1;
         services
     }
 
@@ -96,7 +104,7 @@ impl House {
 
 /// For everybody tagged `vip`, with one step a delay.
 fn new_campaign(name: &str, delays: &[i64]) -> NewCampaign {
-    let step = |&delay_minutes| NewStep { delay_minutes, template: "Hello {{ first_name }}".into() };
+    let step = |&delay_minutes| NewStep::new(delay_minutes, "Hello {{ first_name }}");
     NewCampaign {
         name: name.into(),
         sender: "+15005550006".into(),

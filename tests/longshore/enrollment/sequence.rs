@@ -186,3 +186,15 @@ async fn a_run_out_of_time_lets_others_have_its_place_and_goes_on() {
     assert_eq!(house.count(MESSAGES).await, 120);
     assert_eq!(house.count("select count(*) from queue.attempts").await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn walkers_of_one_run_share_its_way_and_plan_each_step_once() {
+    let house = House::new().await;
+    house.active(1000, &[0, 0]).await;
+    let mut services = house.services();
+    services.rules.enrollment.sequence_walkers = 4;
+    let worker = crate::support::Stepper::new(&house.db, longshore::workers::registry(), services).await;
+    let (_, verdict) = worker.next("enrollment").await.expect("the run that activation enqueued");
+    assert!(matches!(verdict, Verdict::Done { output: Some(ref did) } if did["planned"] == 2000), "{verdict:?}");
+    assert_eq!((house.count(MESSAGES).await, house.count(SENDS).await, house.count(RUNNING).await), (2000, 2000, 0));
+}

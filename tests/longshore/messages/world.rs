@@ -128,14 +128,21 @@ impl World {
             campaign_id: campaign,
             lead_id: lead,
             step: 1,
+            variant: "a".into(),
+            round: 1,
             sender: SENDER.into(),
             recipient: phone.into(),
             body: format!("Hello lead {lead}"),
         };
         let mut tx = db::begin_as(&self.as_worker, self.team).await.expect("a transaction");
-        let ids = plan(&mut tx, &[one]).await.expect("a plan");
+        let new = plan(&mut tx, vec![one]).await.expect("a plan");
         tx.commit().await.expect("a commit");
-        ids[0]
+        let known = "select message_id from longshore.messages where team_id = $1 and campaign_id = $2 and lead_id = $3";
+        let known = sqlx::query_scalar(known).bind(self.team.0).bind(campaign).bind(lead);
+        match new[..] {
+            [message] => message,
+            _ => known.fetch_one(&self.db.admin).await.expect("the message that was planned before"),
+        }
     }
 
     /// A message that every gate lets through, and its recipient.

@@ -185,9 +185,18 @@ impl Load {
                 ))
                 .await;
             let body = format!("Hello lead {lead}");
-            let one = Plan { campaign_id: campaign, lead_id: lead, step: 1, sender: SENDER.into(), recipient: phone, body };
+            let one = Plan {
+                campaign_id: campaign,
+                lead_id: lead,
+                step: 1,
+                variant: "a".into(),
+                round: 1,
+                sender: SENDER.into(),
+                recipient: phone,
+                body,
+            };
             let mut tx = db::begin_as(&fleet.db.pool("worker"), team).await.expect("a transaction");
-            let message_id = plan(&mut tx, &[one]).await.expect("a plan")[0];
+            let message_id = plan(&mut tx, vec![one]).await.expect("a plan")[0];
             tx.commit().await.expect("a commit");
             self.messages.push(message_id);
             fleet.enqueue(&SendSms { message_id }).await;
@@ -220,7 +229,7 @@ impl Load {
             sender: SENDER.into(),
             target_tags: vec!["vip".into()],
             engagement: vec!["high".into()],
-            steps: vec![NewStep { delay_minutes: 0, template: "Hello {{ first_name }}".into() }],
+            steps: vec![NewStep::new(0, "Hello {{ first_name }}")],
         };
         let mut tx = db::begin_as(&fleet.db.pool("api"), fleet.team).await.expect("a transaction");
         (self.campaign, _) = campaigns::create_and_enroll(&mut tx, fleet.team, &new).await.expect("a campaign");

@@ -91,6 +91,8 @@ async fn every_event_of_the_catalogue_is_told_in_its_form_and_without_a_number_o
     }
     world.receive(PHONE, "SM1").await;
     world.receive("+13105550000", "SM2").await;
+    let created = "select count(longshore.tell_campaign(team_id, campaign_id)) from longshore.campaigns";
+    assert!(world.ask::<i64>(created).await > 0, "a campaign to tell of");
     world.deliver().await;
 
     let mut told = BTreeSet::new();

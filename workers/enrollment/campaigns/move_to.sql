@@ -1,7 +1,8 @@
--- Sets a campaign's state; its first activation also says when the first step opens.
+-- Sets a campaign's state; its first activation also says when the first step opens, a schedule when it begins by itself.
 update longshore.campaigns c
 set state = $3,
     changed_at = $4,
+    activate_at = coalesce($5, c.activate_at),
     activated_at = case when $3 = 'active' then coalesce(c.activated_at, $4) else c.activated_at end,
     opens_at = case when $3 = 'active' then coalesce(c.opens_at, $4::timestamptz + make_interval(mins => s.delay_minutes)) else c.opens_at end
 from longshore.campaign_steps s

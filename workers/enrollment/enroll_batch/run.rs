@@ -4,8 +4,6 @@
 //! so a restart neither loses nor repeats a lead. A lead is in at most one running sequence because a unique index says
 //! so, whatever races: READ COMMITTED is enough, since no decision that matters rests on what was read before the write.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::EnrollBatch;
@@ -21,7 +19,7 @@ use crate::{
     telemetry::{self, Enrollment},
 };
 
-/// What a run did. `attempted` is the sum of the rest but `repeated_chunks`.
+/// What a run did. `attempted` is the sum of the rest but `repeated_chunks` and `errors`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunCounts {
     /// Matching leads looked at.
@@ -42,6 +40,8 @@ pub struct RunCounts {
     pub lost_race: i64,
     /// Chunks that the database rolled back because of others, and that were done again.
     pub repeated_chunks: i64,
+    /// Attempts that an error or a crash ended; what they had committed stands.
+    pub errors: i64,
 }
 
 /// Where the next chunk begins, and where the run ends.
@@ -94,7 +94,7 @@ impl EnrollBatch {
         };
         match campaign.state {
             State::Paused => {
-                return Err(Stop::snooze(Duration::from_secs(60), format!("campaign {} is paused", self.campaign_id)));
+                return Err(chunk::paused(self.campaign_id));
             }
             ended if ended.has_ended() => return Ok(Next::Ended(tx, Some(ended))),
             _ => {}
@@ -115,7 +115,7 @@ impl EnrollBatch {
 
     async fn open(&self, ctx: &Ctx, tx: &mut Tx, campaign: &Held) -> Result<Point, Stop> {
         let (team, job) = (ctx.team().0, ctx.job().0);
-        sqlx::query_file!("enrollment/enroll_batch/open_run.sql", team, job, self.campaign_id.0, ctx.now())
+        sqlx::query_file!("enrollment/enroll_batch/open_run.sql", team, job, self.campaign_id.0, ctx.now(), "enroll")
             .execute(&mut **tx)
             .await?;
         let measured =
@@ -164,6 +164,7 @@ impl EnrollBatch {
             did.suppressed,
             did.running_elsewhere,
             collisions,
+            i64::from(ctx.attempt()) - 1,
         )
         .execute(&mut **tx)
         .await?;
@@ -181,11 +182,16 @@ impl EnrollBatch {
     }
 }
 
-async fn end(ctx: &Ctx, mut tx: Tx, cut_short: Option<State>) -> Outcome {
-    // No row: the campaign ended before the first chunk.
+async fn end(ctx: &Ctx, tx: Tx, cut_short: Option<State>) -> Outcome {
+    let (tx, counts) = end_run(ctx, tx).await?;
+    ctx.complete(tx, Output { counts, cut_short }).await
+}
+
+/// Ends the record of this job's run and reads what it did; nothing where the campaign ended before the first chunk.
+pub(in crate::enrollment) async fn end_run(ctx: &Ctx, mut tx: Tx) -> Result<(Tx, RunCounts), Stop> {
     let counts = sqlx::query_file_as!(RunCounts, "enrollment/enroll_batch/end_run.sql", ctx.team().0, ctx.job().0, ctx.now())
         .fetch_optional(&mut *tx)
         .await?
         .unwrap_or_default();
-    ctx.complete(tx, Output { counts, cut_short }).await
+    Ok((tx, counts))
 }

@@ -1,4 +1,5 @@
-//! Counts which tags a team's leads carry, so that a campaign form can offer them without reading every lead.
+//! Counts a team's leads by what campaigns choose by, so that a form can offer tags and a preview can count without reading
+//! every lead.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -23,7 +24,10 @@ impl RefreshTags {
         let mut tx = ctx.fenced_tx().await?;
         let tags =
             sqlx::query_file_scalar!("enrollment/refresh_tags/count.sql", ctx.team().0, ctx.now()).fetch_one(&mut *tx).await?;
-        ctx.complete(tx, serde_json::json!({ "tags": tags })).await
+        let groups = sqlx::query_file_scalar!("enrollment/refresh_tags/count_audience.sql", ctx.team().0, ctx.now())
+            .fetch_one(&mut *tx)
+            .await?;
+        ctx.complete(tx, serde_json::json!({ "tags": tags, "groups": groups })).await
     }
 }
 

@@ -1,7 +1,7 @@
 -- The next due steps of a campaign behind a point, kept for this transaction; what another run has in hand is passed over.
 -- Walking on behind a point, and not from the start again, keeps a million due steps from being walked a thousand times.
 -- Each lead is looked up by its key, whatever the statistics say of a table that was just filled.
-select e.lead_id, e.next_step as "step!", e.next_due_at as "due_at!", l.stopped_at is not null as "stopped!",
+select e.lead_id, e.next_step as "step!", e.next_due_at as "due_at!", e.round, l.stopped_at is not null as "stopped!",
   l.phone, l.first_name, l.last_name, l.company, l.city, l.state, l.zip
 from longshore.enrollments e
 cross join lateral (

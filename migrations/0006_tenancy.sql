@@ -33,8 +33,11 @@ create table longshore.api_keys (
   revoked_at timestamptz,
   last_used_on date,
   lineage text not null,                  -- the first of the keys that replaced each other: of these, two live at most
+  per_second integer check (per_second between 1 and 1000000), -- requests, in all processes; null: as the configuration says
+  burst integer check (burst between 1 and 10000000),
   person text check (length(btrim(person)) between 1 and 100), -- set: no key, but the token of an operator who acts for the team
   primary key (team_id, key_id),
+  constraint api_keys_rate check ((per_second is null) = (burst is null)),
   constraint api_keys_token_ends check (person is null or coalesce(expires_at <= created_at + interval '24 hours', false))
 );
 create unique index api_keys_id on longshore.api_keys (key_id);
@@ -43,13 +46,13 @@ create index api_keys_lineage on longshore.api_keys (team_id, lineage);
 call longshore.protect('longshore.api_keys', '');
 -- Nobody reads digests but find_key.
 revoke select on longshore.api_keys from longshore_operator, longshore_auditor;
-grant select (team_id, key_id, name, scopes, created_at, lives_for, expires_at, revoked_at, last_used_on, lineage, person)
+grant select (team_id, key_id, name, scopes, created_at, lives_for, expires_at, revoked_at, last_used_on, lineage, per_second, burst, person)
   on longshore.api_keys to longshore_operator, longshore_auditor, longshore_api;
 grant insert on longshore.api_keys to longshore_operator;
 grant update (expires_at, revoked_at) on longshore.api_keys to longshore_operator;
 create policy operate on longshore.api_keys to longshore_operator using (true) with check (true);
 -- A team handles its own keys over HTTP; only an operator makes an operator's token.
-grant insert (team_id, key_id, name, digest, scopes, lives_for, expires_at, lineage) on longshore.api_keys to longshore_api;
+grant insert (team_id, key_id, name, digest, scopes, lives_for, expires_at, lineage, per_second, burst) on longshore.api_keys to longshore_api;
 grant update (expires_at, revoked_at) on longshore.api_keys to longshore_api;
 grant select on longshore.api_keys to longshore_engine;
 
@@ -62,9 +65,10 @@ set local role longshore_engine;
 -- Finds the key that a credential names, before any team is known: the one door through which a request gets its team.
 -- It answers for ended keys too: whoever proves the secret may hear that the key was revoked or has expired.
 create function queue.find_key(wanted text, out team_id uuid, out digest bytea, out scopes text[], out expires_at timestamptz,
-  out revoked_at timestamptz, out used_today boolean, out person text)
+  out revoked_at timestamptz, out used_today boolean, out person text, out per_second integer, out burst integer)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select k.team_id, k.digest, k.scopes, k.expires_at, k.revoked_at, coalesce(k.last_used_on = current_date, false), k.person
+  select k.team_id, k.digest, k.scopes, k.expires_at, k.revoked_at, coalesce(k.last_used_on = current_date, false), k.person, k.per_second,
+    k.burst
   from longshore.api_keys k where k.key_id = wanted
 $$;
 

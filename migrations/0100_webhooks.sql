@@ -63,7 +63,9 @@ create table longshore.webhook_deliveries (
 create index webhook_deliveries_endpoint on longshore.webhook_deliveries (team_id, endpoint_id, delivery_id desc);
 create index webhook_deliveries_waiting on longshore.webhook_deliveries (team_id, endpoint_id) where ended_at is null;
 create index webhook_deliveries_ended on longshore.webhook_deliveries (ended_at) where ended_at is not null;
-call longshore.protect('longshore.webhook_deliveries', 'select, update');
+call longshore.protect('longshore.webhook_deliveries', 'select');
+-- A worker notes what came of a try. What is told, and to whom, nobody changes behind the event: it is signed in our name.
+grant update (job_id, state, attempts, status, problem, tried_at, ended_at) on longshore.webhook_deliveries to longshore_worker;
 grant select, insert, update, delete on longshore.webhook_deliveries to longshore_engine;
 grant usage on longshore.webhook_delivery_ids to longshore_engine;
 

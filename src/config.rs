@@ -194,10 +194,15 @@ pub struct Api {
 }
 
 impl Api {
+    /// What one key may ask for.
+    pub fn quota(&self) -> Quota {
+        Quota { per_second: self.requests_per_second, burst: self.requests_at_once }
+    }
+
     /// What of it is the door's: all but the keyring, which is not of this section.
     pub fn tuning(&self, pools: Pools) -> Tuning {
         Tuning {
-            quota: Quota { per_second: self.requests_per_second, burst: self.requests_at_once },
+            quota: self.quota(),
             waiting: self.waiting as usize,
             waiting_per_key: self.waiting_per_key as usize,
             origins: Origins::new(&self.cors_origins),

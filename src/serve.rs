@@ -80,6 +80,7 @@ pub async fn api(config: Config) -> anyhow::Result<()> {
         auth_token: role.config.vendors.twilio.auth_token.clone(),
         public_url,
     });
+    telemetry::door_at_zero();
     let pulse = role.turning();
     role.ready(
         pulse,

@@ -236,6 +236,12 @@ pub fn start_at_zero<'a>(registry: &Registry, queues: impl IntoIterator<Item = &
     longshore_workers::telemetry::start_at_zero();
 }
 
+/// Starts what the door alone counts at zero: nobody waits yet, and no rate was passed over.
+pub fn door_at_zero() {
+    waiting(0);
+    counter!(RATES_OPEN.name).increment(0);
+}
+
 /// The meters of one kind's runs, looked up once: by name for each job they would cost as much as the job's other upkeep.
 #[derive(Clone)]
 pub struct RunMeters {

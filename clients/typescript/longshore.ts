@@ -6,6 +6,15 @@
 // ------------------------------------------------------------------------------------------------------------------
 // The kinds and their payloads
 
+/**
+ * Delivers an event that was written down for an endpoint. Enqueued by the database, with what it tells of; what is sent stands
+ * there, not here.
+ */
+export interface DeliverWebhook {
+  /** The delivery, as it was written down. */
+  delivery_id: number;
+}
+
 /** A campaign. A plain number everywhere: people call campaigns by name. */
 export type CampaignId = number;
 
@@ -25,6 +34,30 @@ export interface EnrichPerson {
 export interface EnrollBatch {
   /** The campaign. */
   campaign_id: CampaignId;
+}
+
+/** Erases what is known of the person of a request. */
+export interface ErasePerson {
+  /** The request, which says whom it is about: a payload is kept, and would tell. */
+  request_id: number;
+}
+
+/** Erases the team of a request. */
+export interface EraseTeam {
+  /** The request, which says whom it is about: a payload is kept, and would tell. */
+  request_id: number;
+}
+
+/** Exports what is known of the person of a request. */
+export interface ExportPerson {
+  /** The request, which says whom it is about: a payload is kept, and would tell. */
+  request_id: number;
+}
+
+/** Exports everything of a team. */
+export interface ExportTeam {
+  /** The request, which says whom it is about: a payload is kept, and would tell. */
+  request_id: number;
 }
 
 /** Loads one uploaded file. */
@@ -68,12 +101,22 @@ export interface SendSms {
 
 /** Every kind of job, and what it takes. */
 export interface Payloads {
+  /** Queue `webhooks`, 16 attempts. */
+  deliver_webhook: DeliverWebhook;
   /** Queue `enrollment`, 10 attempts. */
   end_enrollments: EndEnrollments;
   /** Queue `enrichment`, 10 attempts. */
   enrich_person: EnrichPerson;
   /** Queue `enrollment`, 10 attempts. */
   enroll_batch: EnrollBatch;
+  /** Queue `upkeep`, 10 attempts. */
+  erase_person: ErasePerson;
+  /** Queue `upkeep`, 10 attempts. */
+  erase_team: EraseTeam;
+  /** Queue `upkeep`, 10 attempts. */
+  export_person: ExportPerson;
+  /** Queue `upkeep`, 10 attempts. */
+  export_team: ExportTeam;
   /** Queue `datalake`, 10 attempts. */
   ingest_file: IngestFile;
   /** Queue `enrollment`, 10 attempts. */
@@ -216,6 +259,43 @@ export interface DeadRow {
   replayed_at?: string | null;
 }
 
+/** A delivery that was asked for. */
+export interface DeliveryAccepted {
+  /** The delivery; `GET …/deliveries/{id}` says what became of it. */
+  id: string;
+  /** Its job; left out where the delivery says so itself. */
+  job?: string | null;
+}
+
+/** One event for one endpoint. */
+export interface DeliveryBody {
+  /** How often it was tried. */
+  attempts: number;
+  created_at: string;
+  ended_at?: string | null;
+  endpoint: string;
+  event: string;
+  /** The `webhook-id` that the receiver sees: the same at every try. */
+  event_id: string;
+  id: string;
+  /** The job that delivers it. */
+  job: string;
+  /** Why it was not taken. */
+  problem?: string | null;
+  /** `waiting`, `delivered`, `failed`, `skipped` or `cancelled`. */
+  state: string;
+  /** The last answer's HTTP status. */
+  status?: number | null;
+  tried_at?: string | null;
+}
+
+/** A page of deliveries, the newest first. */
+export interface DeliveryPage {
+  deliveries: DeliveryBody[];
+  /** The next page's `after`; left out where no more follow. */
+  next?: string | null;
+}
+
 /** Jobs of one kind that ended on one day in one way, and whose history was dropped. */
 export interface Dropped {
   /** The day they ended, in UTC. */
@@ -234,6 +314,68 @@ export interface Dropped {
   outcome: string;
 }
 
+/** Where webhooks go to. */
+export interface EndpointBody {
+  created_at: string;
+  description: string;
+  /** Since when nothing is sent to it. */
+  disabled_at?: string | null;
+  /** Why. */
+  disabled_reason?: string | null;
+  enabled: boolean;
+  /** What it is told. */
+  events: string[];
+  /** Since when it has taken nothing, though it was tried. */
+  failing_since?: string | null;
+  id: string;
+  /** Of job events only those of jobs of these kinds; null: of all. */
+  kinds?: string[] | null;
+  /** Until when the older one signs. */
+  old_secret_until?: string | null;
+  /** Secrets that sign now: two while one is replaced. */
+  secrets: number;
+  url: string;
+}
+
+/** What is to be different about an endpoint. */
+export interface EndpointChange {
+  description?: string | null;
+  /** Whether anything is sent to it. */
+  enabled?: boolean | null;
+  /** All that it is told from now on. */
+  events?: string[] | null;
+  /** Of job events only those of jobs of these kinds; an empty list: of all. */
+  kinds?: string[] | null;
+  /** An https address on the public network, port 443 or from 1024 on. */
+  url?: string | null;
+}
+
+/** A team's endpoints. */
+export interface EndpointList {
+  endpoints: EndpointBody[];
+}
+
+/** An endpoint to set. */
+export interface EndpointRequest {
+  /** What people call it. */
+  description?: string;
+  /** False: nothing is sent to it yet. */
+  enabled?: boolean;
+  /** What it is told; docs/WEBHOOKS.md lists the events. */
+  events: string[];
+  /** Of job events only those of jobs of these kinds; all when left out. */
+  kinds?: string[] | null;
+  /** An https address on the public network, port 443 or from 1024 on. */
+  url: string;
+}
+
+/** An endpoint, and the secret that it was just given. */
+export interface EndpointSecret {
+  endpoint: EndpointBody;
+  /** What deliveries are signed with. Keep it now: it is never shown again. */
+  secret: string;
+}
+
 /** One field that was wrong. */
 export interface FieldError {
   /** What is wrong with it. */
@@ -244,6 +386,11 @@ export interface FieldError {
   parameter?: string | null;
   /** Where it stands in the body (JSON pointer). */
   pointer?: string | null;
+}
+
+/** Every flag as the team has it. */
+export interface FlagList {
+  flags: TeamFlag[];
 }
 
 /** What is known of a job whose history was dropped: nothing of itself, but for a dead letter. */
@@ -409,6 +556,8 @@ export type JobState = "waiting" | "running" | "done" | "dead" | "cancelled";
 
 /** A key, without its secret. */
 export interface KeyBody {
+  /** Of which so many at once. */
+  burst?: number | null;
   created_at: string;
   /** When it ends by itself. */
   expires_at?: string | null;
@@ -421,6 +570,8 @@ export interface KeyBody {
   name: string;
   /** Who acts with it, where it is no key of the team's but the token of an operator. */
   operator?: string | null;
+  /** Requests that it may make a second, where it has a rate of its own; never more than every key. */
+  per_second?: number | null;
   revoked_at?: string | null;
   scopes: string[];
 }
@@ -432,12 +583,26 @@ export interface KeyPage {
   next?: string | null;
 }
 
+/** A live key that has a rate of its own. */
+export interface KeyRate {
+  /** Of which so many at once. */
+  burst: number;
+  /** Its public id. */
+  key: string;
+  /** Requests a second. */
+  per_second: number;
+}
+
 /** A key to make. */
 export interface KeyRequest {
+  /** Of which so many at once; twice the rate if not said. */
+  burst?: number | null;
   /** When it ends by itself; never if not said. */
   expires_at?: string | null;
   /** What you call it, to know it again. */
   name: string;
+  /** Requests that it may make a second: no more than every key may, nor than your own. As those if not said. */
+  per_second?: number | null;
   /** What it may do: enqueue, read and cancel if not said. Nothing that your own key may not. */
   scopes?: string[] | null;
 }
@@ -475,6 +640,25 @@ export type OnConflict = "first" | "replace" | "debounce";
 /** Why a schedule is stopped. */
 export interface PauseRequest {
   /** For whoever looks at it later. */
+  reason?: string | null;
+}
+
+/** A request that was taken. */
+export interface PersonAsked {
+  /** The job that carries it out; its output is the receipt. */
+  job: string;
+  /** The same was asked before and is under way: this is it. */
+  known: boolean;
+  /** Its number, which the receipt bears. */
+  request: number;
+}
+
+/** Who it is about: by telephone number, by e-mail, or both. */
+export interface PersonRequest {
+  email?: string | null;
+  /** In any form; a US number needs no country. */
+  phone?: string | null;
+  /** Why, for the audit log: no personal data. */
   reason?: string | null;
 }
 
@@ -530,7 +714,7 @@ export interface PlanRequest {
   limit?: number;
   /** Why, for whoever looks at it later. */
   note?: string | null;
-  /** What is done to each payload: a JSON patch (RFC 6902). */
+  /** What is done to each payload: a JSON patch (RFC 6902) of at most 50 operations. */
   patch?: Record<string, unknown>[] | null;
   /** Replays a second at most. */
   rate_per_second?: number | null;
@@ -578,6 +762,28 @@ export interface QueuePage {
   queues: QueueRow[];
 }
 
+/** What a team may have in a queue. Where it has nothing of its own, what every team has; `null`: no limit. */
+export interface QueueQuota {
+  /** Of which so many at once. */
+  burst?: number | null;
+  /** When that was measured. */
+  measured_at?: string | null;
+  /** Some of it is set for this team alone. */
+  own: boolean;
+  /** Jobs that start in a second. */
+  per_second?: number | null;
+  /** The queue. */
+  queue: string;
+  /** Jobs that run at once. */
+  running_most?: number | null;
+  /** Waiting and running jobs as last measured; left out where no cap asks for it. */
+  unfinished?: number | null;
+  /** Waiting and running jobs; one more is refused. */
+  unfinished_most?: number | null;
+  /** Its turn against other teams'. */
+  weight: number;
+}
+
 /** What the team has in a queue. What others have there is not said. */
 export interface QueueRow {
   /** Jobs whose key's limit is reached. */
@@ -595,6 +801,26 @@ export interface QueueRow {
   running: number;
   /** Jobs whose time has not come. */
   scheduled: number;
+}
+
+/** A team's quotas. */
+export interface Quotas {
+  /** In each queue, by name. */
+  queues: QueueQuota[];
+  /** Rates that its jobs share by name, its own and those of every team. */
+  rates: RateQuota[];
+  /** Over HTTP. */
+  requests: RequestQuota;
+}
+
+/** A rate that jobs share by name. */
+export interface RateQuota {
+  /** Of which so many at once. */
+  burst: number;
+  /** Its name. */
+  name: string;
+  /** How many a second. */
+  per_second: number;
 }
 
 /** A reason, and how many letters share it. */
@@ -621,10 +847,28 @@ export interface Replayed {
   replay_of: string;
 }
 
-/** How a key is replaced. */
+/** What the team's keys may ask for over HTTP. */
+export interface RequestQuota {
+  /** Bytes of a batch's body. */
+  batch_bytes: number;
+  /** Jobs of a batch. */
+  batch_jobs: number;
+  /** Bytes of a body. */
+  body_bytes: number;
+  /** Of which so many at once. */
+  burst: number;
+  /** Keys that have a smaller rate of their own. */
+  keys: KeyRate[];
+  /** Requests of one key a second, in all processes. */
+  per_second: number;
+  /** Answers that one key waits for at once (`?wait=`, `/events`), in one process. */
+  waiting: number;
+}
+
+/** How a secret is replaced. */
 export interface RotateRequest {
-  /** How long the old one lives on: up to 30 days, a day if not said. */
-  grace_seconds?: number;
+  /** How long the secret before goes on signing beside the new one. */
+  keep_hours?: number;
 }
 
 /** A schedule. */
@@ -673,8 +917,51 @@ export interface ScheduleRequest {
   time_zone?: string;
 }
 
+/** Every setting of a team. */
+export interface SettingList {
+  settings: SettingView[];
+}
+
+/** A value for a setting. */
+export interface SettingRequest {
+  /** Of the setting's type; a secret is a text. */
+  value: unknown;
+}
+
+/** A setting and how it stands for a team. */
+export interface SettingView {
+  /** What holds where nothing is set. */
+  default?: unknown;
+  /** What it is for, and its bounds. */
+  description: string;
+  /** The team has set it. */
+  is_set: boolean;
+  /** Its name. */
+  name: string;
+  /** `text`, `number`, `boolean`, `array` or `secret`. */
+  type: string;
+  /** When it was set. */
+  updated_at?: string | null;
+  /** Who set it. */
+  updated_by?: string | null;
+  /** What holds: as it was set, else the default. Of a secret only its mask: `••••cdef`. */
+  value?: unknown;
+  /** Another with each change; 0 where nothing is set. */
+  version: number;
+}
+
 /** Where a plan is. */
 export type State = "unapproved" | "ready" | "started" | "stopped" | "ended";
+
+/** A flag as one team has it. */
+export interface TeamFlag {
+  /** What it switches. */
+  description: string;
+  /** Its name. */
+  name: string;
+  /** Whether it is on for the team. */
+  on: boolean;
+}
 
 // ------------------------------------------------------------------------------------------------------------------
 // Enqueueing inside your own transaction
@@ -974,7 +1261,7 @@ export interface CallOptions {
 }
 
 interface Operation {
-  method: "GET" | "POST" | "PUT" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   query?: Record<string, unknown>;
   headers?: Record<string, unknown>;
@@ -1361,6 +1648,16 @@ export interface RotateKeyInput {
   body?: RotateRequest | null;
 }
 
+/** What `erasePerson` takes. */
+export interface ErasePersonInput {
+  body: PersonRequest;
+}
+
+/** What `exportPerson` takes. */
+export interface ExportPersonInput {
+  body: PersonRequest;
+}
+
 /** What `listQueues` takes. */
 export interface ListQueuesInput {
   /** Go on behind this one: the `next` of the page before. */
@@ -1415,6 +1712,94 @@ export interface RunScheduleInput {
   name: string;
   /** Names this wish; at most 140 bytes, quoted or bare. */
   idempotencyKey?: string | null;
+}
+
+/** What `deleteSetting` takes. */
+export interface DeleteSettingInput {
+  /** Its name */
+  name: string;
+  /** The ETag that was read, or * */
+  ifMatch: string;
+}
+
+/** What `getSetting` takes. */
+export interface GetSettingInput {
+  /** Its name */
+  name: string;
+}
+
+/** What `putSetting` takes. */
+export interface PutSettingInput {
+  /** Its name */
+  name: string;
+  /** The ETag that was read, or * */
+  ifMatch: string;
+  body: SettingRequest;
+}
+
+/** What `createWebhookEndpoint` takes. */
+export interface CreateWebhookEndpointInput {
+  body: EndpointRequest;
+}
+
+/** What `deleteWebhookEndpoint` takes. */
+export interface DeleteWebhookEndpointInput {
+  /** The endpoint */
+  id: string;
+}
+
+/** What `getWebhookEndpoint` takes. */
+export interface GetWebhookEndpointInput {
+  /** The endpoint */
+  id: string;
+}
+
+/** What `updateWebhookEndpoint` takes. */
+export interface UpdateWebhookEndpointInput {
+  /** The endpoint */
+  id: string;
+  body: EndpointChange;
+}
+
+/** What `listWebhookDeliveries` takes. */
+export interface ListWebhookDeliveriesInput {
+  /** The endpoint */
+  id: string;
+  /** Only those in this state. */
+  state?: "waiting" | "delivered" | "failed" | "skipped" | "cancelled";
+  /** Go on behind this one: the `next` of the page before. */
+  after?: string;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `getWebhookDelivery` takes. */
+export interface GetWebhookDeliveryInput {
+  /** The endpoint */
+  id: string;
+  /** The delivery */
+  delivery: string;
+}
+
+/** What `replayWebhookDelivery` takes. */
+export interface ReplayWebhookDeliveryInput {
+  /** The endpoint */
+  id: string;
+  /** The delivery */
+  delivery: string;
+}
+
+/** What `rotateWebhookSecret` takes. */
+export interface RotateWebhookSecretInput {
+  /** The endpoint */
+  id: string;
+  body?: RotateRequest | null;
+}
+
+/** What `testWebhookEndpoint` takes. */
+export interface TestWebhookEndpointInput {
+  /** The endpoint */
+  id: string;
 }
 
 /** The HTTP API. Each method is an operation of `/docs`; each throws a `LongshoreError` when it is refused. */
@@ -1529,6 +1914,17 @@ export class Longshore extends Requests {
   }
 
   /**
+   * List flags.
+   *
+   * Every flag as the key's team has it.
+   *
+   * `GET /v1/flags`
+   */
+  listFlags(options?: CallOptions): Promise<FlagList> {
+    return this.call({ method: "GET", path: `/v1/flags` }, options);
+  }
+
+  /**
    * List jobs.
    *
    * The newest first. Nothing is counted: there is no total.
@@ -1634,13 +2030,36 @@ export class Longshore extends Requests {
   /**
    * Replace a key.
    *
-   * The new key has the same name, scopes and life; the old one lives on for the grace, so that nothing stops while the new one
+   * The new key has the same name, scopes, rate and life; the old one lives on for the grace, so that nothing stops while the new one
    * is put in its place. Only one replacement at a time: two keys that replace each other live at most.
    *
    * `POST /v1/keys/{id}/rotate`
    */
   rotateKey(input: RotateKeyInput, options?: CallOptions): Promise<NewKeyBody> {
     return this.call({ method: "POST", path: `/v1/keys/${encodeURIComponent(input.id)}/rotate`, body: input.body }, options);
+  }
+
+  /**
+   * Erase a person.
+   *
+   * Everything that the team knows of them, in every table and every uploaded file; what must be kept is kept without them, and
+   * their number is never texted again. The job's output is the receipt.
+   *
+   * `POST /v1/people/erasures`
+   */
+  erasePerson(input: ErasePersonInput, options?: CallOptions): Promise<PersonAsked> {
+    return this.call({ method: "POST", path: `/v1/people/erasures`, body: input.body }, options);
+  }
+
+  /**
+   * Export a person.
+   *
+   * Everything that the team knows of them, as JSON lines in the object store. The job's output says where.
+   *
+   * `POST /v1/people/exports`
+   */
+  exportPerson(input: ExportPersonInput, options?: CallOptions): Promise<PersonAsked> {
+    return this.call({ method: "POST", path: `/v1/people/exports`, body: input.body }, options);
   }
 
   /**
@@ -1652,6 +2071,17 @@ export class Longshore extends Requests {
    */
   listQueues(input: ListQueuesInput = {}, options?: CallOptions): Promise<QueuePage> {
     return this.call({ method: "GET", path: `/v1/queues`, query: { after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Show quotas.
+   *
+   * What the team may have in each queue, and what it has, as measured a few seconds ago; and what its keys may ask for.
+   *
+   * `GET /v1/quotas`
+   */
+  getQuotas(options?: CallOptions): Promise<Quotas> {
+    return this.call({ method: "GET", path: `/v1/quotas` }, options);
   }
 
   /**
@@ -1724,5 +2154,152 @@ export class Longshore extends Requests {
    */
   runSchedule(input: RunScheduleInput, options?: CallOptions): Promise<JobAccepted> {
     return this.call({ method: "POST", path: `/v1/schedules/${encodeURIComponent(input.name)}/run`, headers: { "Idempotency-Key": input.idempotencyKey }, keyed: true }, options);
+  }
+
+  /**
+   * List settings.
+   *
+   * Those that the team has set and those that it has not, by name. Of a secret only its mask.
+   *
+   * `GET /v1/settings`
+   */
+  listSettings(options?: CallOptions): Promise<SettingList> {
+    return this.call({ method: "GET", path: `/v1/settings` }, options);
+  }
+
+  /**
+   * Take a setting away.
+   *
+   * Then its default holds. If-Match as for setting it.
+   *
+   * `DELETE /v1/settings/{name}`
+   */
+  deleteSetting(input: DeleteSettingInput, options?: CallOptions): Promise<void> {
+    return this.call({ method: "DELETE", path: `/v1/settings/${encodeURIComponent(input.name)}`, headers: { "If-Match": input.ifMatch } }, options);
+  }
+
+  /**
+   * Look at a setting.
+   *
+   * The ETag says which version it is: pass it as If-Match to change that one and no newer.
+   *
+   * `GET /v1/settings/{name}`
+   */
+  getSetting(input: GetSettingInput, options?: CallOptions): Promise<SettingView> {
+    return this.call({ method: "GET", path: `/v1/settings/${encodeURIComponent(input.name)}` }, options);
+  }
+
+  /**
+   * Set a setting.
+   *
+   * If-Match must be the ETag that was read, so that nobody overwrites what he has not seen; `*` overwrites whatever is there.
+   *
+   * `PUT /v1/settings/{name}`
+   */
+  putSetting(input: PutSettingInput, options?: CallOptions): Promise<SettingView> {
+    return this.call({ method: "PUT", path: `/v1/settings/${encodeURIComponent(input.name)}`, headers: { "If-Match": input.ifMatch }, body: input.body }, options);
+  }
+
+  /**
+   * List webhook endpoints.
+   *
+   * `GET /v1/webhook-endpoints`
+   */
+  listWebhookEndpoints(options?: CallOptions): Promise<EndpointList> {
+    return this.call({ method: "GET", path: `/v1/webhook-endpoints` }, options);
+  }
+
+  /**
+   * Create a webhook endpoint.
+   *
+   * The answer holds its secret: the only time that it is seen.
+   *
+   * `POST /v1/webhook-endpoints`
+   */
+  createWebhookEndpoint(input: CreateWebhookEndpointInput, options?: CallOptions): Promise<EndpointSecret> {
+    return this.call({ method: "POST", path: `/v1/webhook-endpoints`, body: input.body }, options);
+  }
+
+  /**
+   * Delete a webhook endpoint.
+   *
+   * What waits for it is not delivered any more.
+   *
+   * `DELETE /v1/webhook-endpoints/{id}`
+   */
+  deleteWebhookEndpoint(input: DeleteWebhookEndpointInput, options?: CallOptions): Promise<void> {
+    return this.call({ method: "DELETE", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Look at a webhook endpoint.
+   *
+   * `GET /v1/webhook-endpoints/{id}`
+   */
+  getWebhookEndpoint(input: GetWebhookEndpointInput, options?: CallOptions): Promise<EndpointBody> {
+    return this.call({ method: "GET", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Change a webhook endpoint.
+   *
+   * What is left out stays. `enabled: true` takes back why it was disabled.
+   *
+   * `PATCH /v1/webhook-endpoints/{id}`
+   */
+  updateWebhookEndpoint(input: UpdateWebhookEndpointInput, options?: CallOptions): Promise<EndpointBody> {
+    return this.call({ method: "PATCH", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}`, body: input.body }, options);
+  }
+
+  /**
+   * List deliveries to an endpoint.
+   *
+   * `GET /v1/webhook-endpoints/{id}/deliveries`
+   */
+  listWebhookDeliveries(input: ListWebhookDeliveriesInput, options?: CallOptions): Promise<DeliveryPage> {
+    return this.call({ method: "GET", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}/deliveries`, query: { state: input.state, after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Look at a delivery.
+   *
+   * `GET /v1/webhook-endpoints/{id}/deliveries/{delivery}`
+   */
+  getWebhookDelivery(input: GetWebhookDeliveryInput, options?: CallOptions): Promise<DeliveryBody> {
+    return this.call({ method: "GET", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}/deliveries/${encodeURIComponent(input.delivery)}` }, options);
+  }
+
+  /**
+   * Deliver once more.
+   *
+   * What has ended, delivered or not, under the same `webhook-id`.
+   *
+   * `POST /v1/webhook-endpoints/{id}/deliveries/{delivery}/replay`
+   */
+  replayWebhookDelivery(input: ReplayWebhookDeliveryInput, options?: CallOptions): Promise<DeliveryAccepted> {
+    return this.call({ method: "POST", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}/deliveries/${encodeURIComponent(input.delivery)}/replay` }, options);
+  }
+
+  /**
+   * Give a webhook endpoint a new secret.
+   *
+   * The one before signs beside it for `keep_hours` more, so that receivers can change over. The answer holds the new one: the
+   * only time that it is seen.
+   *
+   * `POST /v1/webhook-endpoints/{id}/rotate`
+   */
+  rotateWebhookSecret(input: RotateWebhookSecretInput, options?: CallOptions): Promise<EndpointSecret> {
+    return this.call({ method: "POST", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}/rotate`, body: input.body }, options);
+  }
+
+  /**
+   * Send a test event.
+   *
+   * `webhook.test`, whatever the endpoint subscribes to; tried once.
+   *
+   * `POST /v1/webhook-endpoints/{id}/test`
+   */
+  testWebhookEndpoint(input: TestWebhookEndpointInput, options?: CallOptions): Promise<DeliveryAccepted> {
+    return this.call({ method: "POST", path: `/v1/webhook-endpoints/${encodeURIComponent(input.id)}/test` }, options);
   }
 }

@@ -7,14 +7,21 @@ create or replace function longshore.flag_bucket(flag text, team uuid) returns i
 language sql immutable parallel safe
 return (('x' || encode(substr(sha256(convert_to(flag || ':' || team::text, 'UTF8')), 1, 4), 'hex'))::bit(32)::bigint % 100)::integer;
 
--- Whether a flag is on for a team: its override, else the share, else the default. Null: there is no such flag. A team's
--- transaction is told of its own override only.
-create or replace function longshore.flag_is_on(flag text, team uuid) returns boolean
+-- Whether a flag is on for a team: its override, else the share, else the default. Null: there is no such flag.
+create or replace function queue.is_flag_on(flag text, team uuid) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp as $$
   select coalesce(o.is_on, longshore.flag_bucket(f.name, $2) < f.percent, f.default_on)
   from longshore.flags f left join longshore.flag_overrides o on o.flag = f.name and o.team_id = $2
   where f.name = $1
 $$;
+
+-- The same for whoever may act for the team.
+create or replace function longshore.flag_is_on(flag text, team uuid) returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform queue.guard_team(team);
+  return queue.is_flag_on(flag, team);
+end $$;
 
 -- Whether jobs of this kind wait in this team.
 create or replace function queue.holds_back(team uuid, kind text) returns boolean
@@ -37,7 +44,7 @@ begin
   if not pg_try_advisory_xact_lock_shared(7203446) then return 0; end if;
   -- A statement of its own: it sees what was committed before the lock was had.
   select format('rollout %s: off for this team', f.name) into why from longshore.flags f
-  where f.kind = set_aside.kind and not longshore.flag_is_on(f.name, set_aside.team);
+  where f.kind = set_aside.kind and not queue.is_flag_on(f.name, set_aside.team);
   if not found then return 0; end if;
   with held as materialized (
     select r.ctid as at, cardinality(r.jobs) as size, r.priority, r.first_job from queue.ready r
@@ -66,12 +73,12 @@ declare
 begin
   update queue.scheduled s set run_at = now()
   where s.run_at = 'infinity' and starts_with(s.detail, 'rollout ' || flag || ':')
-    and (not exists (select from longshore.flags f where f.name = flag and f.kind = s.kind) or longshore.flag_is_on(flag, s.team_id));
+    and (not exists (select from longshore.flags f where f.name = flag and f.kind = s.kind) or queue.is_flag_on(flag, s.team_id));
   get diagnostics n = row_count;
   return n;
 end $$;
 
-grant execute on function longshore.flag_bucket(text, uuid), longshore.flag_is_on(text, uuid)
-  to longshore_api, longshore_worker, longshore_scheduler, longshore_operator, longshore_auditor;
+grant execute on function longshore.flag_is_on(text, uuid) to longshore_api, longshore_worker, longshore_scheduler, longshore_operator;
+grant execute on function longshore.flag_bucket(text, uuid) to longshore_operator;
 
 reset role;

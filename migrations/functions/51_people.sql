@@ -20,14 +20,18 @@ begin
   return sha256(own || sha256(own || convert_to(lower(value), 'UTF8')));
 end $$;
 
--- Whether a number was erased for this team: it is never texted again.
+-- Whether a number was erased for this team: it is never texted again. For the team alone: who could ask for another's would
+-- learn who has had themselves erased there.
 create or replace function longshore.is_erased(team uuid, phone text) returns boolean
-language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select exists (
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform queue.guard_team(team);
+  return exists (
     select from longshore.erasure_keys k
-    join longshore.erased_numbers n on n.team_id = k.team_id and n.digest = sha256(k.key || sha256(k.key || convert_to(lower(phone), 'UTF8')))
-    where k.team_id = team)
-$$;
+    join longshore.erased_numbers n on n.team_id = k.team_id
+      and n.digest = sha256(k.key || sha256(k.key || convert_to(lower(is_erased.phone), 'UTF8')))
+    where k.team_id = is_erased.team);
+end $$;
 
 -- The digits of a number with room for what people write between them.
 create or replace function longshore.spaced_digits(digits text) returns text
@@ -153,6 +157,9 @@ begin
   if about_team is null and num_nonnulls(phone, email) = 0 then
     raise exception 'a person is named by a phone number or an e-mail' using errcode = 'LS042', detail = 'phone';
   end if;
+  if deed = 'export' and about_team <> team then
+    raise exception 'a team is exported by itself' using errcode = 'LS007', detail = 'team_id', hint = 'Ask in the name of the team that is wanted.';
+  end if;
   if about_team = '00000000-0000-0000-0000-000000000001' then
     raise exception 'the house itself is not erased or exported' using errcode = 'LS042', detail = 'team_id';
   end if;
@@ -198,15 +205,18 @@ begin
   where x.team_id = team and x.request_id = request;
 end $$;
 
+drop function if exists longshore.erase_own(uuid, bigint);
 -- Erases what is the person's own, in one transaction: the lead, what was texted and received, consents, suppressions, what
--- vendors know. `waits` names what is under way and must end first; then nothing was done.
-create or replace function longshore.erase_own(team uuid, request bigint, out waits text)
+-- vendors know. `waits` names what is under way and must end first; then nothing was done. `erased`: rows that were not erased
+-- before; what comes in while the rest is looked through (a file, an answer, a STOP) is found when this is asked again.
+create or replace function longshore.erase_own(team uuid, request bigint, out waits text, out erased bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   r longshore.people_requests := longshore.open_request(team, request);
   n bigint;
   theirs bigint[];
 begin
+  erased := 0;
   perform from longshore.leads l where l.team_id = team and l.lead_id = any (r.leads) order by l.lead_id for update;
   update longshore.messages m set state = 'suppressed', state_reason = 'erased', ended_at = now(), changed_at = now()
   where m.team_id = team and m.lead_id = any (r.leads) and m.state = 'planned';
@@ -215,7 +225,14 @@ begin
     waits := 'a message to them whose outcome is not known yet';
     return;
   end if;
-  if exists (select from longshore.files f where f.team_id = team and f.state in ('stored', 'loading')) then
+  -- A load proves the digest of what it read, so a file is not blanked under it. One whose job was cancelled, is dead or parked
+  -- will not be read by itself: whoever asks to be forgotten does not wait for it.
+  if exists (select from longshore.files f where f.team_id = team and f.state in ('stored', 'loading')) and exists (
+      select from queue.leases l where l.team_id = team and l.kind = 'ingest_file'
+      union all select from queue.ready x where x.team_id = team and x.kind = 'ingest_file'
+      union all select from queue.blocked b where b.team_id = team and b.kind = 'ingest_file'
+      union all select from queue.suspects u where u.team_id = team and u.kind = 'ingest_file'
+      union all select from queue.scheduled s where s.team_id = team and s.kind = 'ingest_file' and s.run_at < 'infinity') then
     waits := 'a file that is being loaded';
     return;
   end if;
@@ -230,25 +247,33 @@ begin
   perform longshore.count_for(team, request, 'longshore.erased_numbers', 'kept as digests', n);
   select coalesce(array_agg(m.message_id), '{}') into theirs from longshore.messages m
   where m.team_id = team and (m.lead_id = any (r.leads) or m.recipient = any (r.phones));
-  update longshore.messages m set recipient = 'erased', body = 'erased' where m.team_id = team and m.message_id = any (theirs);
+  update longshore.messages m set recipient = 'erased', body = 'erased'
+  where m.team_id = team and m.message_id = any (theirs) and (m.recipient, m.body) <> ('erased', 'erased');
   get diagnostics n = row_count;
+  erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.messages', 'anonymised', n);
-  update longshore.message_events e set raw = '{"erased": true}' where e.team_id = team and e.message_id = any (theirs);
+  update longshore.message_events e set raw = '{"erased": true}'
+  where e.team_id = team and e.message_id = any (theirs) and e.raw <> '{"erased": true}';
   get diagnostics n = row_count;
+  erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.message_events', 'anonymised', n);
   delete from longshore.inbox i where i.team_id = team and i.sender = any (r.phones);
   get diagnostics n = row_count;
+  erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.inbox', 'deleted', n);
   -- Consent may have to be proven to whoever shows the number: its digest does.
   update longshore.consents c set phone = 'erased:' || encode(longshore.erasure_digest(team, c.phone), 'hex'), evidence = null
   where c.team_id = team and c.phone = any (r.phones);
   get diagnostics n = row_count;
+  erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.consents', 'kept as digests', n);
   delete from longshore.suppressions s where s.team_id = team and s.phone = any (r.phones);
   get diagnostics n = row_count;
+  erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.suppressions', 'deleted', n);
   delete from longshore.enrichments e where e.team_id = team and e.lead_id = any (r.leads);
   get diagnostics n = row_count;
+  erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.enrichments', 'deleted', n);
   update longshore.enrollments e set state = 'stopped', next_step = null, next_due_at = null
   where e.team_id = team and e.lead_id = any (r.leads) and e.state = 'running';
@@ -256,8 +281,11 @@ begin
   perform longshore.count_for(team, request, 'longshore.enrollments', 'stopped', n);
   update longshore.leads l set phone = null, email = null, first_name = null, last_name = null, company = null, domain = null, city = null,
     state = null, zip = null, tags = '{}', engagement = 'low', file_id = null, file_row = null, stopped_at = coalesce(l.stopped_at, now())
-  where l.team_id = team and l.lead_id = any (r.leads);
+  where l.team_id = team and l.lead_id = any (r.leads)
+    and (l.stopped_at is null or num_nonnulls(l.phone, l.email, l.first_name, l.last_name, l.company, l.domain, l.city, l.state, l.zip, l.file_id) > 0
+      or l.tags <> '{}');
   get diagnostics n = row_count;
+  erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.leads', 'anonymised', n);
 end $$;
 
@@ -277,10 +305,26 @@ begin
     if exists (select from pg_attribute a where a.attrelid = here.root and a.attname = 'message_id') and place <> 'longshore.messages' then
       its := its || ' or t.message_id in (select m.message_id from longshore.messages m where m.team_id = $1 and (m.lead_id = any ($3) or m.recipient = any ($4)))';
     end if;
+    -- A payload, or what a webhook told, that speaks of them by number alone.
+    select its || coalesce(string_agg(format(' or t.%1$I ->> ''lead_id'' = any ($3::text[]) or t.%1$I ->> ''message_id'' in (select m.message_id::text '
+      'from longshore.messages m where m.team_id = $1 and (m.lead_id = any ($3) or m.recipient = any ($4)))', c.name), ''), '') into its
+    from longshore.word_columns(here.root) c where c.type = 'jsonb';
   end if;
   return query execute format('select to_jsonb(t) - array[''digest'', ''key_digest'', ''body_digest'', ''request_hash'', ''secret''] from %s and (%s)', here.rows, its)
   using team, coalesce(longshore.person_pattern(r.phones, r.emails), ''), r.leads, r.phones;
 end $$;
+
+-- The rows of a table that are a person's own ($3: phones, $4: e-mails), as a condition: erase_own's to erase, because a
+-- number in them is no word among others.
+create or replace function longshore.own_rows(place text) returns text
+language sql immutable set search_path = pg_catalog, pg_temp as $$
+  select case
+    when place = 'longshore.leads' then '(t.phone = any ($3) or lower(t.email) = any ($4)) is true'
+    when place in ('longshore.consents', 'longshore.suppressions') then 't.phone = any ($3)'
+    when place = 'longshore.inbox' then 't.sender = any ($3)'
+    when place = 'longshore.messages' then 't.recipient = any ($3)'
+    else 'false' end
+$$;
 
 -- Takes a request's person out of the words of some pages. Unfinished jobs that are about them are cancelled, idempotency keys
 -- of theirs forgotten. What moves with a job while it waits or runs (`limit_key` in ready, leases …) goes with the job.
@@ -303,14 +347,16 @@ begin
   then return; end if;
   select * into here from longshore.pages_of(place, first_page, pages);
   theirs := here.rows || ' and ' || longshore.speaks_of(here.root);
-  execute 'select count(*) from ' || theirs into matched using team, pattern;
+  execute format('select count(*), count(*) filter (where %s) from %s', longshore.own_rows(place), theirs) into matched, "left"
+  using team, pattern, r.phones, r.emails;
   if matched = 0 then return; end if;
+  theirs := format('%s and not (%s)', theirs, longshore.own_rows(place));
   if moving then
     "left" := matched;
     return;
   end if;
   if place ~ '^queue\.jobs_' then
-    for one in execute format('select t.id, t.kind, t.key_digest from %s order by t.id', theirs) using team, pattern loop
+    for one in execute format('select t.id, t.kind, t.key_digest from %s order by t.id', theirs) using team, pattern, r.phones, r.emails loop
       perform queue.cancel(team, one.id, 'erasure request ' || request);
       delete from queue.keys k where k.team_id = team and k.kind = one.kind and k.digest = one.key_digest;
     end loop;
@@ -318,21 +364,21 @@ begin
   select string_agg(format(case
       when c.type = 'jsonb' then '%1$I = longshore.without_person(t.%1$I, $2)'
       when c.type = 'json' then '%1$I = longshore.without_person(t.%1$I::jsonb, $2)::json'
-      when c.type like '%%[]' then '%1$I = array(select regexp_replace(w, $2, $3, ''gi'') from unnest(t.%1$I) with ordinality x(w, n) order by n)'
-      when whole and c.name in ('raw', 'body') then '%1$I = case when t.%1$I ~* $2 then $3 else t.%1$I end'
-      else '%1$I = regexp_replace(t.%1$I, $2, $3, ''gi'')' end, c.name), ', ')
+      when c.type like '%%[]' then '%1$I = case when t.%1$I is not null then array(select regexp_replace(w, $2, $5, ''gi'') from unnest(t.%1$I) with ordinality x(w, n) order by n) end'
+      when whole and c.name in ('raw', 'body') then '%1$I = case when t.%1$I ~* $2 then $5 else t.%1$I end'
+      else '%1$I = regexp_replace(t.%1$I, $2, $5, ''gi'')' end, c.name), ', ')
     || case when place ~ '^queue\.jobs_' then ', key_digest = null' else '' end into changes
   from longshore.word_columns(here.root) c;
   begin
-    execute replace(format('update %s', theirs), ' t where ', format(' t set %s where ', changes)) using team, pattern, 'erased';
+    execute replace(format('update %s', theirs), ' t where ', format(' t set %s where ', changes)) using team, pattern, r.phones, r.emails, 'erased'::text;
   exception when unique_violation or check_violation then
     -- A name that is unique, and two rows that had the number in it.
-    for one in execute format('select t.ctid from %s', theirs) using team, pattern loop
-      execute replace(format('update %s and t.ctid = $4', theirs), ' t where ', format(' t set %s where ', changes))
-      using team, pattern, 'erased_' || substr(md5(gen_random_uuid()::text), 1, 8), one.ctid;
+    for one in execute format('select t.ctid from %s', theirs) using team, pattern, r.phones, r.emails loop
+      execute replace(format('update %s and t.ctid = $6', theirs), ' t where ', format(' t set %s where ', changes))
+      using team, pattern, r.phones, r.emails, 'erased_' || substr(md5(gen_random_uuid()::text), 1, 8), one.ctid;
     end loop;
   end;
-  perform longshore.count_for(team, request, place, 'anonymised', matched);
+  perform longshore.count_for(team, request, place, 'anonymised', matched - "left");
 end $$;
 
 -- Deletes a team's rows from some pages of a table; -1 where others still need them. Kept: the books, the intents and ends of
@@ -455,7 +501,7 @@ grant execute on function longshore.ask_for_people(uuid, text, text, text, uuid,
 grant execute on function longshore.team_tables(), longshore.find_person(uuid, bigint), longshore.erase_own(uuid, bigint),
   longshore.rows_of(uuid, bigint, text, bigint, bigint), longshore.erase_words(uuid, bigint, text, bigint, bigint),
   longshore.erase_rows(bigint, text, bigint, bigint), longshore.stands_still(bigint), longshore.end_request(uuid, bigint, text, jsonb),
-  longshore.exports_of(uuid, bigint, boolean), longshore.replace_object(uuid, bigint, bigint, bigint, text), longshore.person_pattern(text[], text[])
+  longshore.exports_of(uuid, bigint, boolean), longshore.replace_object(uuid, bigint, bigint, bigint, text), longshore.person_pattern(text[], text[]), longshore.spaced_digits(text)
   to longshore_worker;
 
 reset role;

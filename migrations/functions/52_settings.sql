@@ -122,7 +122,7 @@ begin
     order by b.name, b.team_id desc;
 end $$;
 
-grant execute on function longshore.quotas(uuid), longshore.shared_rates(uuid) to longshore_api, longshore_operator, longshore_auditor;
+grant execute on function longshore.quotas(uuid), longshore.shared_rates(uuid) to longshore_api, longshore_operator;
 grant execute on function longshore.set_flag(text, text, boolean, smallint, text, text), longshore.unset_flag(text),
   longshore.override_flag(text, uuid, boolean, text) to longshore_operator;
 grant execute on function longshore.data_keys_to_rewrap(text, text[], uuid, integer, integer),

@@ -64,7 +64,8 @@ begin
 end $$;
 
 -- A job has ended: 1 done, 2 dead, 3 cancelled, in its attempt number `attempt` (0: it never ran). `why` where it is not on
--- record with the attempts. A delivery tells of nothing, so that no webhook causes another; its own end is noted with it.
+-- record with the attempts. A delivery tells of nothing, so that no webhook causes another; its own end is noted with it. A job
+-- that names a delivery and is not its own (anybody may enqueue one) changes nothing of it.
 create or replace function longshore.job_ended(j queue.jobs, outcome smallint, attempt smallint, why text default null) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -75,7 +76,7 @@ begin
     update longshore.webhook_deliveries d
     set state = case outcome when 1 then 'delivered' when 2 then 'failed' else 'cancelled' end, ended_at = now(), job_id = j.id,
       attempts = greatest(d.attempts, job_ended.attempt)
-    where d.team_id = j.team_id and d.ended_at is null
+    where d.team_id = j.team_id and d.ended_at is null and d.job_id in (j.id, j.replay_of)
       and d.delivery_id = case when j.payload ->> 'delivery_id' ~ '^[0-9]{1,18}$' then (j.payload ->> 'delivery_id')::bigint end;
     return;
   end if;

@@ -16,11 +16,11 @@ use tracing::{Span, field};
 
 use super::{
     Api, ApiState,
-    conventions::Lane,
+    conventions::{Lane, Place},
     error::{ApiError, Code},
     rate::Seen,
 };
-use crate::tenancy::keys::{self, AuthError, CACHE_SECONDS, ParsedKey, Principal, Scope};
+use crate::tenancy::keys::{self, AuthError, CACHE_SECONDS, ParsedKey, Principal, Rate, Scope};
 
 /// Who asks. A handler that takes one answers nobody without a valid key.
 #[derive(Debug, Clone)]
@@ -51,6 +51,19 @@ impl Caller {
             return Ok(());
         }
         Err(ApiError::new(Code::MissingScope, "A key can't grant scopes that it lacks."))
+    }
+
+    /// Its key's own rate.
+    pub fn rate(&self) -> Option<Rate> {
+        self.principal.rate
+    }
+
+    /// Refuses one that would hand on more than its own rate.
+    pub fn may_grant_rate(&self, rate: Option<Rate>) -> Result<(), ApiError> {
+        if self.principal.may_grant_rate(rate) {
+            return Ok(());
+        }
+        Err(ApiError::new(Code::MissingScope, "A key that has a rate can't grant a higher one, or none."))
     }
 
     /// The public id of its key.
@@ -87,11 +100,17 @@ impl FromRequestParts<Api> for Caller {
         let key = Arc::new(keys::parse(text.trim()).map_err(|error| refused(error.to_string()))?);
         let lane = parts.extensions.get::<Lane>().copied().unwrap_or_default();
         // What is never shed does not wait behind what is, either.
-        let pool = if lane == Lane::Reserved { &api.reserve } else { &api.pool };
-        let principal = check(api, pool, &key).await?;
+        let principal =
+            if lane == Lane::Reserved { check_reserved(api, &key).await? } else { check(api, &api.pool, &key).await? };
         Span::current().record("team.id", field::display(principal.team)).record("key.id", &principal.key_id);
         if lane == Lane::Open
-            && let Some(standing) = api.rates.take(&principal.key_id, api.clock.now())
+            && let Some(place) = parts.extensions.get::<Place>()
+            && !place.is_of(api, principal.team)
+        {
+            return Err(ApiError::new(Code::Busy, "Too many requests of the team are in hand. Try again in a moment."));
+        }
+        if lane == Lane::Open
+            && let Some(standing) = api.rates.take(&principal.key_id, principal.rate, api.clock.now())
         {
             if let Some(seen) = parts.extensions.get::<Seen>() {
                 seen.set(standing);
@@ -102,6 +121,16 @@ impl FromRequestParts<Api> for Caller {
         }
         Ok(Self { principal, key })
     }
+}
+
+/// [`check`] by the connections that are kept for what is never shed. One question at a time: whoever has no key at all may
+/// make up as many as they like, and the other connections are for those who proved theirs, and for a STOP.
+async fn check_reserved(api: &ApiState, key: &Arc<ParsedKey>) -> Result<Principal, ApiError> {
+    if let Some(principal) = api.keys.find(key, api.clock.now()) {
+        return Ok(principal);
+    }
+    let _turn = api.reserve_turn.acquire().await.map_err(ApiError::internal)?;
+    check(api, &api.reserve, key).await
 }
 
 async fn check(api: &ApiState, pool: &PgPool, key: &Arc<ParsedKey>) -> Result<Principal, ApiError> {

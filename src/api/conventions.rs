@@ -2,7 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt as _;
-use longshore_workers::clock::Random;
+use longshore_workers::{clock::Random, ids::TeamId};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument as _, error, field, info, info_span, warn};
 
@@ -68,21 +68,39 @@ impl Lane {
     }
 }
 
-/// A request's place among those in hand.
+/// A request's place among those in hand, and among its team's.
 #[derive(Debug, Clone, Default)]
-pub struct Place(Arc<Mutex<Option<OwnedSemaphorePermit>>>);
+pub struct Place(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    of_all: Option<OwnedSemaphorePermit>,
+    of_team: Option<OwnedSemaphorePermit>,
+}
 
 impl Place {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives it to somebody else, while this request only waits.
     pub fn give_back(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        *self.held() = Held::default();
     }
 
     /// Takes one again, as soon as there is one.
     pub async fn take(&self, api: &ApiState) {
         if let Ok(place) = api.room.clone().acquire_owned().await {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+            self.held().of_all = Some(place);
         }
+    }
+
+    /// Counts the request among its team's; false where those are as many as one team's may be.
+    pub(super) fn is_of(&self, api: &ApiState, team: TeamId) -> bool {
+        let part = api.parts.try_part(team);
+        let fits = part.is_some();
+        self.held().of_team = part;
+        fits
     }
 }
 
@@ -148,7 +166,7 @@ async fn within_bounds(api: &ApiState, lane: Lane, mut request: Request, next: N
         Some(Ok(place)) => Some(place),
         Some(Err(_)) => return busy(),
     };
-    let place = Place(Arc::new(Mutex::new(place)));
+    let place = Place(Arc::new(Mutex::new(Held { of_all: place, of_team: None })));
     request.extensions_mut().insert(place.clone());
     let deadline = if jobs::waits(&request) { DEADLINE + jobs::LONGEST_WAIT } else { DEADLINE };
     let run = AssertUnwindSafe(next.run(request)).catch_unwind();

@@ -9,7 +9,8 @@ use axum::{
 };
 
 /// What a page may send.
-const SENT: &str = "authorization, content-type, idempotency-key, if-none-match, last-event-id, traceparent, x-request-id";
+const SENT: &str =
+    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, traceparent, x-request-id";
 /// What a page may read, beside what every page may.
 const READ: &str = "etag, idempotency-replayed, location, ratelimit, ratelimit-limit, ratelimit-policy, ratelimit-remaining, \
                     ratelimit-reset, retry-after, x-request-id";
@@ -37,7 +38,7 @@ impl Origins {
             return None;
         }
         let said = [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
             (header::ACCESS_CONTROL_ALLOW_HEADERS, SENT),
             (header::ACCESS_CONTROL_MAX_AGE, "600"),
         ];

@@ -97,7 +97,7 @@ async fn follow(api: Api, caller: Caller, subject: Subject, headers: &HeaderMap)
     if known && now.ended {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let ticket = api.watch.enter(caller.key_id())?;
+    let ticket = api.watch.enter(caller.team(), caller.key_id())?;
     let mut checks = tokio::time::interval_at(Instant::now() + CHECK, CHECK);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut telling = Telling {

@@ -10,6 +10,8 @@ use super::error::{ApiError, Code};
 
 /// No parameter is longer.
 const LONGEST: usize = 2000;
+/// No address has more of them: each is held against those before it.
+const MOST: usize = 32;
 /// Pages are no longer.
 pub(super) const LARGEST_PAGE: i64 = 1000;
 
@@ -22,6 +24,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let all = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
         let Query(all) = all.map_err(|_| ApiError::new(Code::InvalidRequest, "The parameters of the address can't be read."))?;
+        if all.len() > MOST {
+            return Err(ApiError::new(Code::InvalidRequest, format!("The address has more than {MOST} parameters.")));
+        }
         let wrong = |name: &str, why: &str| Err(ApiError::parameter(name, why));
         for (at, (name, value)) in all.iter().enumerate() {
             if value.contains('\0') {
@@ -63,4 +68,28 @@ pub(super) fn page_limit(limit: i64) -> Result<i64, ApiError> {
 /// An empty value is none: `?kind=`.
 pub(super) fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use axum::http::Request;
+
+    use super::*;
+
+    async fn ask(query: &str) -> Result<usize, ApiError> {
+        let (mut parts, ()) = Request::builder().uri(format!("/v1/jobs?{query}")).body(()).expect("a request").into_parts();
+        Asked::<BTreeMap<String, String>>::from_request_parts(&mut parts, &()).await.map(|Asked(all)| all.len())
+    }
+
+    #[tokio::test]
+    async fn an_address_has_few_parameters_and_each_once() {
+        let many = |count: usize| (0..count).map(|n| format!("p{n}=")).collect::<Vec<_>>().join("&");
+        assert_eq!(ask(&many(MOST)).await.ok(), Some(MOST));
+        let refused = ask(&many(MOST + 1)).await.expect_err("too many");
+        assert!(refused.code == Code::InvalidRequest && refused.errors().is_empty(), "before any is looked at: {refused:?}");
+        assert!(ask("a=1&a=2").await.is_err() && ask("a=%00").await.is_err());
+        assert!(ask(&format!("a={}", "x".repeat(LONGEST + 1))).await.is_err());
+    }
 }

@@ -16,7 +16,7 @@ use tracing::info;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Api,
+    Api, ApiState,
     auth::Caller,
     body,
     error::{ApiError, Code},
@@ -25,7 +25,7 @@ use super::{
     openapi::Refusals,
     polled::polled,
 };
-use crate::tenancy::keys::{self, GRACE, KeyError, KeyView, Scope};
+use crate::tenancy::keys::{self, GRACE, KeyError, KeyView, Rate, Scope};
 
 /// Keys of one team that may live at once, as far as they are made here.
 const MOST: i64 = 100;
@@ -73,14 +73,42 @@ pub struct KeyBody {
     last_used_on: Option<NaiveDate>,
     /// The first of the keys that replaced each other, itself among them.
     lineage: String,
+    /// Requests that it may make a second, where it has a rate of its own; never more than every key.
+    per_second: Option<i32>,
+    /// Of which so many at once.
+    burst: Option<i32>,
     /// Who acts with it, where it is no key of the team's but the token of an operator.
     operator: Option<String>,
 }
 
 impl From<KeyView> for KeyBody {
     fn from(key: KeyView) -> Self {
-        let KeyView { key_id, name, scopes, created_at, expires_at, revoked_at, last_used_on, lineage, person } = key;
-        Self { id: key_id, name, scopes, created_at, expires_at, revoked_at, last_used_on, lineage, operator: person }
+        let KeyView {
+            key_id,
+            name,
+            scopes,
+            created_at,
+            expires_at,
+            revoked_at,
+            last_used_on,
+            lineage,
+            per_second,
+            burst,
+            person,
+        } = key;
+        Self {
+            id: key_id,
+            name,
+            scopes,
+            created_at,
+            expires_at,
+            revoked_at,
+            last_used_on,
+            lineage,
+            per_second,
+            burst,
+            operator: person,
+        }
     }
 }
 
@@ -98,6 +126,14 @@ pub struct KeyRequest {
     /// When it ends by itself; never if not said.
     #[serde(default)]
     expires_at: Option<DateTime<Utc>>,
+    /// Requests that it may make a second: no more than every key may, nor than your own. As those if not said.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    per_second: Option<i32>,
+    /// Of which so many at once; twice the rate if not said.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 10_000_000)]
+    burst: Option<i32>,
 }
 
 /// How a key is replaced.
@@ -173,6 +209,7 @@ pub async fn create(State(api): State<Api>, caller: Caller, request: Request) ->
         }
     };
     caller.may_grant(&scopes)?;
+    let rate = rate_of(&api, &caller, &wanted)?;
     let (team, by) = (caller.team(), caller.name());
     // In a task of its own: a caller that goes away does not leave it half done.
     let made = tokio::spawn(async move {
@@ -183,7 +220,8 @@ pub async fn create(State(api): State<Api>, caller: Caller, request: Request) ->
                 format!("A team has at most {MOST} live keys: end one that is not used."),
             ));
         }
-        let key = keys::create(&mut tx, team, &wanted.name, &scopes, wanted.expires_at, &*api.random).await.map_err(refusal)?;
+        let ends = (wanted.expires_at, rate);
+        let key = keys::create_with(&mut tx, team, &wanted.name, &scopes, ends, &*api.random).await.map_err(refusal)?;
         tx.commit().await?;
         info!(made.key.id = key.key_id, by, "key created");
         Ok::<_, ApiError>(NewKeyBody {
@@ -198,9 +236,31 @@ pub async fn create(State(api): State<Api>, caller: Caller, request: Request) ->
     Ok(created(made.await.map_err(ApiError::internal)??))
 }
 
+/// The rate that a new key gets: what is asked for, within what every key may do; else what the caller's own key has.
+fn rate_of(api: &ApiState, caller: &Caller, wanted: &KeyRequest) -> Result<Option<Rate>, ApiError> {
+    let every = api.rates.quota();
+    let asked = Rate::wanted(wanted.per_second, wanted.burst).map_err(refusal)?;
+    let Some(mut rate) = asked else { return Ok(caller.rate()) };
+    if wanted.burst.is_none() {
+        let most = [i32::try_from(every.burst).ok(), caller.rate().map(|own| own.burst)];
+        rate.burst = most.into_iter().flatten().fold(rate.burst, i32::min);
+    }
+    for (field, asked, most) in [("/per_second", rate.per_second, every.per_second), ("/burst", rate.burst, every.burst)] {
+        if u32::try_from(asked).is_ok_and(|asked| asked > most) {
+            return Err(ApiError::field(
+                Code::InvalidField,
+                field,
+                format!("every key's is {most}, and this key's can't be more"),
+            ));
+        }
+    }
+    caller.may_grant_rate(Some(rate))?;
+    Ok(Some(rate))
+}
+
 /// Replace a key.
 ///
-/// The new key has the same name, scopes and life; the old one lives on for the grace, so that nothing stops while the new one
+/// The new key has the same name, scopes, rate and life; the old one lives on for the grace, so that nothing stops while the new one
 /// is put in its place. Only one replacement at a time: two keys that replace each other live at most.
 #[utoipa::path(post, path = "/v1/keys/{id}/rotate", operation_id = "rotateKey", tag = "keys", security(("key" = ["admin"])), request_body = Option<RotateRequest>,
     params(("id" = String, Path, description = "Its public id", example = "k3x9q2m4w8z1", pattern = "^[a-z0-9]{12}$", max_length = 12)),
@@ -225,6 +285,7 @@ pub async fn rotate(
         let mut tx = db::begin_by(&api.pool, team, &by).await?;
         let held = keys::hold(&mut tx, team, &id).await.map_err(refusal)?;
         caller.may_grant(&held.scopes)?;
+        caller.may_grant_rate(held.rate)?;
         let new = keys::rotate(&mut tx, team, &id, grace, &*api.random).await.map_err(refusal)?;
         tx.commit().await?;
         info!(old.key.id = id, made.key.id = new.key.key_id, by, "key rotated");
@@ -281,6 +342,7 @@ fn refusal(error: KeyError) -> ApiError {
         KeyError::NotFound(_) => no_such_key(),
         KeyError::IsToken(_) => ApiError::new(Code::InvalidRequest, words),
         KeyError::TwoLive(_) => ApiError::new(Code::StillReplacing, words),
+        KeyError::InvalidRate => ApiError::field(Code::InvalidField, "/per_second", words),
         KeyError::InvalidName => ApiError::field(Code::InvalidField, "/name", words),
         KeyError::NoScope | KeyError::UnknownScope(_) => ApiError::field(Code::InvalidField, "/scopes", words),
         KeyError::Expired(_) => ApiError::field(Code::InvalidField, "/expires_at", words),

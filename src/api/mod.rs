@@ -25,6 +25,7 @@ pub mod json;
 pub mod keys;
 pub mod openapi;
 pub mod people;
+mod places;
 pub mod polled;
 pub mod queues;
 pub mod rate;
@@ -51,7 +52,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::queue::plan::Thresholds;
+use crate::{queue::plan::Thresholds, tenancy::quotas::RequestLimits};
 use error::{ApiError, Code};
 
 /// What every request may reach.
@@ -78,9 +79,12 @@ pub struct ApiState {
     coalescer: Arc<coalesce::Coalescer>,
     room: Arc<Semaphore>,
     reserved_room: Arc<Semaphore>,
-    batches: Semaphore,
+    reserve_turn: Semaphore,
+    batches: places::Places,
+    parts: places::Places,
     watch: Arc<watch::Watch>,
     rates: rate::Rates,
+    limits: RequestLimits,
     origins: cors::Origins,
 }
 
@@ -113,10 +117,26 @@ impl Default for Tuning {
 
 /// Requests in hand at once; one more is told to come back. It bounds memory: a body is at most 272 KiB.
 const REQUESTS: usize = 512;
+/// Of them one team's: however slowly it sends, there is room for the others.
+const REQUESTS_OF_A_TEAM: usize = REQUESTS / 2;
 /// Beside them, so many of what is never shed.
 const RESERVED: usize = 128;
 /// Batches being read or decoded at once; theirs are up to 2 MiB.
 const BATCHES: usize = 16;
+/// Of them one team's: a body may take its time to come in, and the others' do not wait for it.
+const BATCHES_OF_A_TEAM: usize = 4;
+
+/// What a door of such a configuration gives every key.
+pub fn limits(quota: rate::Quota, waiting_per_key: usize) -> RequestLimits {
+    RequestLimits {
+        per_second: quota.per_second,
+        burst: quota.burst,
+        waiting: waiting_per_key as u64,
+        body_bytes: body::SINGLE_LIMIT as u64,
+        batch_bytes: body::BATCH_LIMIT as u64,
+        batch_jobs: jobs::batch::MOST as u64,
+    }
+}
 
 impl ApiState {
     /// Puts the door together.
@@ -136,8 +156,10 @@ impl ApiState {
             coalescer: coalesce::Coalescer::new(pool.clone()),
             watch: watch::Watch::new(pool.clone(), tuning.waiting, tuning.waiting_per_key),
             rates: rate::Rates::new(tuning.quota, pool.clone(), clock.now()),
+            limits: limits(tuning.quota, tuning.waiting_per_key),
             origins: tuning.origins,
             reserved_room: Arc::new(Semaphore::new(RESERVED)),
+            reserve_turn: Semaphore::new(1),
             pool,
             registry,
             clock,
@@ -148,7 +170,8 @@ impl ApiState {
             webhooks: tuning.webhooks,
             keys: auth::KeyCache::default(),
             room: Arc::new(Semaphore::new(REQUESTS)),
-            batches: Semaphore::new(BATCHES),
+            batches: places::Places::new(BATCHES, BATCHES_OF_A_TEAM),
+            parts: places::Places::new(REQUESTS, REQUESTS_OF_A_TEAM),
         })
     }
 

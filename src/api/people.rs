@@ -55,7 +55,7 @@ pub struct PersonAsked {
 ///
 /// Everything that the team knows of them, in every table and every uploaded file; what must be kept is kept without them, and
 /// their number is never texted again. The job's output is the receipt.
-#[utoipa::path(post, path = "/v1/people/erasures", operation_id = "erasePerson", tag = "people", request_body = PersonRequest,
+#[utoipa::path(post, path = "/v1/people/erasures", operation_id = "erasePerson", tag = "people", security(("key" = ["admin"])), request_body = PersonRequest,
     responses(
         (status = 202, description = "Workers are at it", body = PersonAsked, headers(("Location" = String, description = "The job"))),
         Refusals,
@@ -67,7 +67,7 @@ pub async fn erase(State(api): State<Api>, caller: Caller, request: Request) -> 
 /// Export a person.
 ///
 /// Everything that the team knows of them, as JSON lines in the object store. The job's output says where.
-#[utoipa::path(post, path = "/v1/people/exports", operation_id = "exportPerson", tag = "people", request_body = PersonRequest,
+#[utoipa::path(post, path = "/v1/people/exports", operation_id = "exportPerson", tag = "people", security(("key" = ["admin"])), request_body = PersonRequest,
     responses(
         (status = 202, description = "Workers are at it", body = PersonAsked, headers(("Location" = String, description = "The job"))),
         Refusals,

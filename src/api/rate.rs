@@ -20,7 +20,7 @@ use longshore_workers::db;
 use sqlx::PgPool;
 use tracing::warn;
 
-use crate::{store::processes, telemetry};
+use crate::{store::processes, telemetry, tenancy::keys};
 
 /// How often the number of processes is asked for.
 const ASK_SECONDS: i64 = 5;
@@ -35,6 +35,14 @@ pub struct Quota {
     pub per_second: u32,
     /// Requests at once, after a quiet time.
     pub burst: u32,
+}
+
+impl Quota {
+    /// What a key with a rate of its own may do: never more than every key.
+    pub fn within(self, own: Option<keys::Rate>) -> Self {
+        let least = |every: u32, own: i32| every.min(u32::try_from(own).unwrap_or(1)).max(1);
+        own.map_or(self, |own| Self { per_second: least(self.per_second, own.per_second), burst: least(self.burst, own.burst) })
+    }
 }
 
 /// How a key stands after a request.
@@ -103,11 +111,18 @@ impl Rates {
         Self { quota, pool, full_at: Mutex::default(), doors: Arc::new(doors) }
     }
 
-    /// Takes one request from a key's bucket. `None`: the rate is not known, and holds nobody up.
-    pub fn take(&self, key: &str, now: DateTime<Utc>) -> Option<Standing> {
+    /// What every key may do.
+    pub fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// Takes one request from a key's bucket, which its own rate makes smaller. `None`: the rate is not known, and holds nobody
+    /// up.
+    pub fn take(&self, key: &str, own: Option<keys::Rate>, now: DateTime<Utc>) -> Option<Standing> {
         let doors = self.doors(now)?;
-        let interval = TimeDelta::microseconds((1_000_000 * doors / i64::from(self.quota.per_second)).max(1));
-        let limit = (i64::from(self.quota.burst) / doors).max(1);
+        let quota = self.quota.within(own);
+        let interval = TimeDelta::microseconds((1_000_000 * doors / i64::from(quota.per_second)).max(1));
+        let limit = (i64::from(quota.burst) / doors).max(1);
         let whole = interval * i32::try_from(limit).unwrap_or(i32::MAX);
         let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= Self::MOST && !buckets.contains_key(key) {
@@ -188,16 +203,29 @@ mod tests {
     #[tokio::test]
     async fn a_bucket_gives_its_burst_and_then_its_rate() {
         let rates = rates(10, 3);
-        let taken: Vec<_> = (0..4).map(|_| rates.take("a", noon()).expect("a rate")).collect();
+        let taken: Vec<_> = (0..4).map(|_| rates.take("a", None, noon()).expect("a rate")).collect();
         assert_eq!(taken.iter().map(|one| one.remaining).collect::<Vec<_>>(), [2, 1, 0, 0]);
         assert_eq!(taken.iter().map(|one| one.refused).collect::<Vec<_>>(), [None, None, None, Some(1)]);
-        assert_eq!(rates.take("b", noon()).expect("a rate").refused, None, "another key has a bucket of its own");
-        assert_eq!(rates.take("a", noon() + TimeDelta::milliseconds(100)).expect("a rate").refused, None);
+        assert_eq!(rates.take("b", None, noon()).expect("a rate").refused, None, "another key has a bucket of its own");
+        assert_eq!(rates.take("a", None, noon() + TimeDelta::milliseconds(100)).expect("a rate").refused, None);
         assert_eq!(
-            rates.take("a", noon() - TimeDelta::hours(1)).map(|one| one.reset),
+            rates.take("a", None, noon() - TimeDelta::hours(1)).map(|one| one.reset),
             Some(1),
             "a clock set back shuts nobody out"
         );
+    }
+
+    #[tokio::test]
+    async fn a_keys_own_rate_makes_its_bucket_smaller_and_never_larger() {
+        let rates = rates(10, 4);
+        let own = |per_second, burst| Some(keys::Rate { per_second, burst });
+        for (key, rate, given) in [("less", own(1, 2), 2), ("more", own(1000, 1000), 4), ("none", None, 4)] {
+            let taken = (0..10).filter(|_| rates.take(key, rate, noon()).is_some_and(|one| one.refused.is_none())).count();
+            assert_eq!(taken, given, "{key}");
+        }
+        let later = |milliseconds| noon() + TimeDelta::milliseconds(milliseconds);
+        assert!(rates.take("less", own(1, 2), later(900)).is_some_and(|one| one.refused.is_some()), "one a second, not ten");
+        assert!(rates.take("less", own(1, 2), later(1000)).is_some_and(|one| one.refused.is_none()));
     }
 
     proptest! {
@@ -209,7 +237,7 @@ mod tests {
             for step in steps {
                 // Four seconds at most: nobody asks how many processes there are.
                 at = (at + step).min(4_000);
-                let standing = rates.take("a", noon() + TimeDelta::milliseconds(at)).expect("a rate");
+                let standing = rates.take("a", None, noon() + TimeDelta::milliseconds(at)).expect("a rate");
                 granted += i64::from(standing.refused.is_none());
                 prop_assert!(granted <= 5 + at / 100);
                 prop_assert!((0..=standing.limit).contains(&standing.remaining));

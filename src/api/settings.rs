@@ -164,14 +164,18 @@ pub async fn list_flags(State(api): State<Api>, caller: Caller) -> Result<Json<F
 
 /// Show quotas.
 ///
-/// What the team may have in each queue, and what it has, as measured a few seconds ago.
+/// What the team may have in each queue, and what it has, as measured a few seconds ago; and what its keys may ask for.
 #[utoipa::path(get, path = "/v1/quotas", operation_id = "getQuotas", tag = "settings", security(("key" = ["read"])),
     responses((status = 200, description = "Limits and use", body = Quotas), Refusals))]
 pub async fn show_quotas(State(api): State<Api>, caller: Caller) -> Result<Json<Quotas>, ApiError> {
     caller.needs(Scope::Read)?;
     let mut tx = db::begin_as(&api.pool, caller.team()).await?;
-    let all = quotas::show(&mut tx, caller.team()).await?;
+    let mut all = quotas::show(&mut tx, caller.team(), api.limits).await?;
     tx.commit().await?;
+    // Which other keys there are is for those who handle them.
+    if caller.needs(Scope::Admin).is_err() {
+        all.requests.keys.retain(|one| one.key == caller.key_id());
+    }
     Ok(Json(all))
 }
 
@@ -217,9 +221,7 @@ impl From<SettingError> for ApiError {
             SettingError::Secret(SecretError::Length) => {
                 Self::field(Code::InvalidField, "/value", SecretError::Length.to_string())
             }
-            SettingError::Secret(error @ (SecretError::NoKeyring | SecretError::UnknownKey(_))) => {
-                Self::new(Code::NoKeyring, error.to_string())
-            }
+            SettingError::Secret(error @ (SecretError::NoKeyring | SecretError::UnknownKey(_))) => Self::no_keyring(error),
             SettingError::Secret(error) => Self::internal(error),
         }
     }

@@ -4,11 +4,11 @@
 //! status report stands in the signed query, that of an incoming text is found by our number. An answer is given only when
 //! the report is committed, so that Twilio calls again otherwise.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Form, Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, FromRequest, Request, State},
     http::{HeaderMap, Uri, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -36,6 +36,8 @@ pub const INBOUND_PATH: &str = "/v1/webhooks/twilio/inbound";
 
 // Twilio's forms have some 2 kB; a text has at most 1600 characters.
 const LARGEST_FORM: usize = 64 * 1024;
+/// One that takes longer is given up: until it is read nobody knows who sends it, and the places of what is never shed are few.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the webhooks need.
 #[derive(Clone)]
@@ -52,6 +54,25 @@ pub struct Hooks {
 
 type Params = Vec<(String, String)>;
 
+/// A form that came in time.
+struct Prompt(Params);
+
+impl<S: Send + Sync> FromRequest<S> for Prompt {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        form_within(PATIENCE, request, state).await.map(Self)
+    }
+}
+
+async fn form_within<S: Send + Sync>(patience: Duration, request: Request, state: &S) -> Result<Params, ApiError> {
+    match tokio::time::timeout(patience, Form::<Params>::from_request(request, state)).await {
+        Ok(Ok(Form(params))) => Ok(params),
+        Ok(Err(refused)) => Err(ApiError::new(Code::of_status(refused.status()), "The body is not the form that Twilio sends.")),
+        Err(_) => Err(ApiError::new(Code::RequestTimeout, format!("The form did not arrive within {patience:?}."))),
+    }
+}
+
 /// The routes. To be merged under the conventions of the API.
 pub fn router<S: Clone + Send + Sync + 'static>(hooks: Hooks) -> Router<S> {
     Router::new()
@@ -65,7 +86,7 @@ async fn report_status(
     State(hooks): State<Arc<Hooks>>,
     uri: Uri,
     headers: HeaderMap,
-    Form(params): Form<Params>,
+    Prompt(params): Prompt,
 ) -> Result<Response, ApiError> {
     hooks.check(STATUS_PATH, &uri, &headers, &params)?;
     let asked: Params = axum::extract::Query::try_from_uri(&uri).map(|query| query.0).unwrap_or_default();
@@ -96,7 +117,7 @@ async fn receive_text(
     State(hooks): State<Arc<Hooks>>,
     uri: Uri,
     headers: HeaderMap,
-    Form(params): Form<Params>,
+    Prompt(params): Prompt,
 ) -> Result<Response, ApiError> {
     hooks.check(INBOUND_PATH, &uri, &headers, &params)?;
     let raw = as_json(&params);
@@ -160,4 +181,30 @@ fn as_json(params: &Params) -> Value {
 /// Twilio's "heard, nothing to say".
 fn empty() -> Response {
     ([(header::CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response></Response>").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use futures_util::stream;
+
+    use super::*;
+
+    fn posted(body: Body, media: &str) -> Request {
+        Request::post(INBOUND_PATH).header("content-type", media).body(body).expect("a request")
+    }
+
+    #[tokio::test]
+    async fn a_form_is_not_waited_for() {
+        let never = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let media = "application/x-www-form-urlencoded";
+        let refused = form_within(Duration::from_millis(10), posted(never, media), &()).await.expect_err("it never came");
+        assert_eq!(refused.code, Code::RequestTimeout);
+        let taken = form_within(PATIENCE, posted(Body::from("From=%2B1&Body=STOP"), media), &()).await.expect("a form");
+        assert_eq!(taken, [("From".to_owned(), "+1".to_owned()), ("Body".to_owned(), "STOP".to_owned())]);
+        let other = form_within(PATIENCE, posted(Body::from("{}"), "application/json"), &()).await.expect_err("no form");
+        assert_eq!(other.code, Code::UnsupportedMediaType);
+    }
 }

@@ -21,7 +21,10 @@ use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::warn;
 
-use super::error::{ApiError, Code};
+use super::{
+    error::{ApiError, Code},
+    places::Places,
+};
 use crate::{
     store::watch::{self as store, Mark},
     telemetry,
@@ -46,6 +49,7 @@ pub struct Watch {
     pool: PgPool,
     watched: Mutex<Watched>,
     places: Arc<Semaphore>,
+    parts: Places,
     most_of_a_key: usize,
     of_keys: Mutex<HashMap<String, usize>>,
     looks: AtomicU64,
@@ -62,6 +66,7 @@ pub struct Ticket {
     watch: Arc<Watch>,
     key: String,
     _place: OwnedSemaphorePermit,
+    _part: OwnedSemaphorePermit,
 }
 
 impl Drop for Ticket {
@@ -102,6 +107,8 @@ impl Watch {
             pool,
             watched: Mutex::default(),
             places,
+            // However many keys a team has, a quarter is left for the others.
+            parts: Places::new(most, most - most / 4),
             most_of_a_key,
             of_keys: Mutex::default(),
             looks: AtomicU64::new(0),
@@ -116,9 +123,10 @@ impl Watch {
         self.looks.load(Ordering::Relaxed)
     }
 
-    /// A place for one more waiter of a key.
-    pub fn enter(self: &Arc<Self>, key: &str) -> Result<Ticket, ApiError> {
+    /// A place for one more waiter of a team's key.
+    pub fn enter(self: &Arc<Self>, team: TeamId, key: &str) -> Result<Ticket, ApiError> {
         let busy = || ApiError::new(Code::Busy, "Too many callers wait for jobs in this process. Ask without waiting.");
+        let part = self.parts.try_part(team).ok_or_else(busy)?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
         let mut of_keys = self.of_keys.lock().unwrap_or_else(PoisonError::into_inner);
         if of_keys.get(key).is_some_and(|count| *count >= self.most_of_a_key) {
@@ -128,7 +136,7 @@ impl Watch {
         *of_keys.entry(key.to_owned()).or_default() += 1;
         telemetry::waiting(of_keys.values().sum());
         drop(of_keys);
-        Ok(Ticket { watch: self.clone(), key: key.to_owned(), _place: place })
+        Ok(Ticket { watch: self.clone(), key: key.to_owned(), _place: place, _part: part })
     }
 
     /// Hears of changes from now on. Subscribe first and look then, so that no change falls between.

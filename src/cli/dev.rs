@@ -13,7 +13,7 @@ use super::{
 use crate::{
     dev::{
         database::Place,
-        demo::{self, show},
+        demo::{self, show, verdict::Verdict},
         leads_csv::{self, Recipe},
         up::{self, Up, Wanted},
     },
@@ -71,6 +71,9 @@ pub struct Demo {
     /// Another seed, other files and other faults
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Leave everything running behind the verdict until Ctrl-C, to look at the dashboards
+    #[arg(long)]
+    stay: bool,
 }
 
 /// Runs `longshore dev …` or `longshore demo …`.
@@ -158,7 +161,7 @@ async fn dev(wanted: &Dev, env: &Env) -> Result<Exit, Problem> {
 
 async fn demo(wanted: &Demo, env: &Env) -> Result<Exit, Problem> {
     let shutdown = Shutdown::on_signals().map_err(failed)?;
-    let options = demo::Options { rows: wanted.rows, seed: wanted.seed };
+    let (stay, options) = (wanted.stay, demo::Options { rows: wanted.rows, seed: wanted.seed });
     let wanted = stack(env, 0, wanted.fresh, demo::settings(SystemClock.now()))?;
     let show = show::Show::new();
     show.say(&format!("{} rows of leads and more, two teams, vendors that fail, and a worker that is killed.\n", options.rows));
@@ -167,31 +170,51 @@ async fn demo(wanted: &Demo, env: &Env) -> Result<Exit, Problem> {
         let Up { mut stack, sandbox } = up::open(wanted, &mut |words| show.say(words)).await?;
         starting.done(&format!("state in {}", stack.folder().path().display()));
         let verdict = demo::run(&mut stack, &sandbox, options, show).await;
-        // Whatever came of it, the stack is stopped in order; its data stays.
-        let stopped = stack.stop().await;
-        let verdict = verdict?;
-        drop(stopped?);
-        anyhow::Ok(verdict)
+        anyhow::Ok((stack, sandbox, verdict))
     };
-    let verdict = tokio::select! {
+    let (mut stack, sandbox, verdict) = tokio::select! {
         done = Box::pin(work) => done.map_err(told)?,
         () = shutdown.stop().cancelled() => return Ok(Exit::Interrupted),
     };
-    let broken = &verdict.totals.promises_broken;
+    let told_of = match (&verdict, stay) {
+        (Ok(verdict), true) => {
+            tell(verdict, env)?;
+            env.out.say("Everything still runs; Ctrl-C stops it.");
+            tokio::select! {
+                () = shutdown.stop().cancelled() => {}
+                broken = stack.broken() => env.out.say(&broken),
+            }
+            true
+        }
+        _ => false,
+    };
+    // Whatever came of it, the stack is stopped in order; its data stays.
+    tokio::select! {
+        stopped = stack.stop() => drop(stopped.map_err(failed)?),
+        () = shutdown.now().cancelled() => {}
+    }
+    drop(sandbox);
+    let verdict = verdict.map_err(told)?;
+    if !told_of {
+        tell(&verdict, env)?;
+    }
+    Ok(if verdict.totals.promises_broken.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+fn tell(verdict: &Verdict, env: &Env) -> Result<(), Problem> {
     if env.out.json {
         let line = serde_json::to_string(&verdict.totals).map_err(|error| Problem::new(Exit::Failed, error.to_string()))?;
-        env.out.line(&line)?;
-    } else {
-        env.out.line(&show::table(&verdict.lines).to_string())?;
-        let kept = if broken.is_empty() { "Every promise was kept" } else { "PROMISES WERE BROKEN" };
-        env.out.line(&format!("{kept}: {} jobs in {:.0} s.\n", verdict.totals.jobs, verdict.totals.seconds))?;
-        let longshore = called();
-        env.out.line(&format!(
-            "Next:\n  {longshore} dev             opens this stack again, for a look around\n  \
-             {longshore} demo --fresh    starts over\n  {longshore} kinds           lists what the fleet can do"
-        ))?;
+        return env.out.line(&line);
     }
-    Ok(if broken.is_empty() { Exit::Done } else { Exit::Failed })
+    env.out.line(&show::table(&verdict.lines).to_string())?;
+    let kept = if verdict.totals.promises_broken.is_empty() { "Every promise was kept" } else { "PROMISES WERE BROKEN" };
+    env.out.line(&format!("{kept}: {} jobs in {:.0} s.\n", verdict.totals.jobs, verdict.totals.seconds))?;
+    let longshore = called();
+    env.out.line(&format!(
+        "Next:\n  {longshore} dev             opens this stack again, for a look around\n  \
+         {longshore} demo --fresh    starts over\n  {longshore} kinds           lists what the fleet can do"
+    ))?;
+    Ok(())
 }
 
 /// The stack of this folder, played by this program.

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::{
-    arguments::Moment,
+    arguments::{Moment, Rate},
     confirm::confirm,
     env::Env,
     output::{Column, Table},
@@ -67,6 +67,12 @@ pub struct Create {
     /// When it ends by itself: a moment or a span from now (90d); never if not said
     #[arg(long, value_name = "TIME")]
     expires: Option<Moment>,
+    /// Requests that it may make: 50/s; as every key, if not said, and never more
+    #[arg(long, value_name = "N/s")]
+    rate: Option<Rate>,
+    /// Of which so many at once; twice a second's if not said
+    #[arg(long, value_name = "N", requires = "rate")]
+    burst: Option<i32>,
 }
 
 /// An operator's token to make.
@@ -106,15 +112,33 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     }
 }
 
+/// A key's rate is counted in whole requests a second.
+fn own_rate(wanted: &Create) -> Result<Option<keys::Rate>, Problem> {
+    let per_second = wanted.rate.map(|rate| rate.per_second);
+    if per_second.is_some_and(|rate| rate < 1.0 || rate.fract() != 0.0) {
+        return Err(Problem::usage("a key's rate is a whole number of requests a second").remedy("write it as 50/s"));
+    }
+    Ok(keys::Rate::wanted(per_second.map(|rate| rate as i32), wanted.burst)?)
+}
+
 async fn create(wanted: &Create, env: &Env) -> Result<Exit, Problem> {
+    let rate = own_rate(wanted)?;
     let mut db = env.database().await?;
     let team = db.team(&wanted.team).await?.team_id;
     let expires_at = wanted.expires.map(|moment| moment.ahead_of(env.out.now()));
     let scopes = if wanted.scopes.is_empty() { Scope::STANDARD.to_vec() } else { wanted.scopes.clone() };
     let mut tx = db.begin().await?;
-    let key = keys::create(&mut tx, team, &wanted.name, &scopes, expires_at, &SystemRandom).await?;
+    let key = keys::create_with(&mut tx, team, &wanted.name, &scopes, (expires_at, rate), &SystemRandom).await?;
     tx.commit().await?;
-    show_once(&key, env, KEEP, json!({ "team_id": team, "name": wanted.name, "scopes": scopes, "expires_at": expires_at }))
+    let told = json!({
+        "team_id": team,
+        "name": wanted.name,
+        "scopes": scopes,
+        "expires_at": expires_at,
+        "per_second": rate.map(|rate| rate.per_second),
+        "burst": rate.map(|rate| rate.burst),
+    });
+    show_once(&key, env, KEEP, told)
 }
 
 async fn rotate(key_id: &str, team: &str, grace: Moment, env: &Env) -> Result<Exit, Problem> {
@@ -176,6 +200,7 @@ async fn list(team: &str, env: &Env) -> Result<Exit, Problem> {
         Column::Flexible("NAME"),
         Column::Text("STATE"),
         Column::Flexible("SCOPES"),
+        Column::Text("RATE"),
         Column::Text("CREATED"),
         Column::Text("LAST USED"),
     ];
@@ -186,6 +211,7 @@ async fn list(team: &str, env: &Env) -> Result<Exit, Problem> {
             key.name.clone(),
             state(key, env),
             key.scopes.join(" "),
+            key.per_second.map_or_else(|| "-".into(), |rate| format!("{rate}/s")),
             env.out.time(key.created_at),
             key.last_used_on.map_or_else(|| "never".into(), |day| day.to_string()),
         ]);

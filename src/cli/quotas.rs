@@ -11,6 +11,7 @@ use super::{
     problem::{Exit, Problem},
 };
 use crate::{
+    api::limits,
     store::lanes::{find, set},
     tenancy::quotas::{self, Quotas},
 };
@@ -32,9 +33,11 @@ pub enum Command {
 pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     match command {
         Command::Show { team } => {
+            let api = env.config()?.api;
+            let every_key = limits(api.quota(), api.waiting_per_key as usize);
             let mut db = env.database().await?;
             let team = db.team(&team).await?.team_id;
-            let all = quotas::show(&mut *db.begin().await?, team).await?;
+            let all = quotas::show(&mut *db.begin().await?, team, every_key).await?;
             show(&all, env)
         }
         Command::Set(wanted) => {
@@ -91,6 +94,19 @@ fn show(all: &Quotas, env: &Env) -> Result<Exit, Problem> {
     for rate in &all.rates {
         let each = Rate { per_second: rate.per_second };
         env.out.say(&format!("rate {}: {each}, bursts of {}", rate.name, rate.burst));
+    }
+    let every = &all.requests;
+    env.out.say(&format!(
+        "requests of a key: {}/s, bursts of {}, {} that wait; a body of {} KiB, a batch of {} jobs and {} KiB",
+        every.per_second,
+        every.burst,
+        every.waiting,
+        every.body_bytes / 1024,
+        every.batch_jobs,
+        every.batch_bytes / 1024
+    ));
+    for key in &all.requests.keys {
+        env.out.say(&format!("key {}: {}/s, bursts of {}", key.key, key.per_second, key.burst));
     }
     Ok(Exit::Done)
 }

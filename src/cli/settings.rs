@@ -14,8 +14,12 @@ use crate::{
     tenancy::settings::{self, Change, Seen, SettingError, SettingView},
     workers::{
         clock::SystemRandom,
+        messages::template,
         secrets::SecretError,
-        settings::catalogue::{self, Wrong},
+        settings::{
+            Settings,
+            catalogue::{self, Wrong},
+        },
     },
 };
 
@@ -37,6 +41,13 @@ pub enum Command {
         name: String,
         /// Its value; an array as JSON; - reads standard input, which a secret must come from
         value: String,
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Shows a text with what the team has set of itself, as somebody whose every field is known would get it; sends nothing
+    Preview {
+        /// The text, with {{ first_name }} or {{ brand.company }} in it; - reads standard input
+        text: String,
         #[command(flatten)]
         whose: Whose,
     },
@@ -97,6 +108,19 @@ pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
             tx.commit().await?;
             let shown = set.value.as_ref().map(words).unwrap_or_default();
             env.out.told(&set, &printable(&format!("{name}: {shown}")))?;
+            Ok(Exit::Done)
+        }
+        Command::Preview { text, whose } => {
+            let text = if text == "-" { read_input()? } else { text };
+            let mut db = env.database().await?;
+            let team = db.team(&whose.team).await?.team_id;
+            let stands = Settings::load(&mut *db.begin_as(team).await?, team).await?;
+            let filled = template::preview(&text, &stands.brand()).map_err(|error| Problem::usage(error.to_string()))?;
+            if env.out.json {
+                env.out.json(&json!({ "text": filled, "characters": filled.chars().count() }))?;
+            } else {
+                env.out.line(&printable(&filled))?;
+            }
             Ok(Exit::Done)
         }
         Command::Unset { name, whose } => {

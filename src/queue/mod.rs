@@ -10,6 +10,7 @@ pub mod backend;
 pub mod backoff;
 pub mod bell;
 pub mod claim;
+mod edit;
 pub mod execute;
 pub mod finish;
 pub mod lease;

@@ -1,7 +1,6 @@
 //! Makes a plan of dead letters: each payload is brought to this build's version, edited, and checked by the kind's own
 //! rules, so that the plan says what would be refused before anything runs.
 
-use json_patch::Patch;
 use longshore_workers::{
     ids::{PlanId, TeamId},
     registry::Registry,
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+pub use super::edit::Edit;
 use crate::store::{
     dead::Filter,
     plans::{self, Entry, Letter, Opening},
@@ -41,25 +41,6 @@ pub struct Thresholds {
     pub approve_above_jobs: i64,
     /// Credits that they may cost.
     pub approve_above_credits: i64,
-}
-
-/// What is done to a payload: a JSON patch (RFC 6902), all of it or nothing.
-#[derive(Debug, Clone)]
-pub struct Edit(Patch);
-
-impl Edit {
-    /// Reads one; the text says what is wrong.
-    pub fn read(value: Value) -> Result<Self, String> {
-        serde_json::from_value(value).map(Self).map_err(|error| error.to_string())
-    }
-
-    fn apply(&self, payload: &mut Value) -> Result<(), String> {
-        json_patch::patch(payload, &self.0).map_err(|error| format!("the edit does not fit: {error}"))
-    }
-
-    fn written(&self) -> Option<Value> {
-        serde_json::to_value(&self.0).ok()
-    }
 }
 
 /// Makes a plan of the open letters that match, in the caller's transaction; `None` where none does.

@@ -4,6 +4,8 @@
 //! everywhere, and no third may join them.
 
 mod credential;
+mod principal;
+mod rate;
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -13,6 +15,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 use super::audit::{self, Deed};
 use crate::store::jobs::interval;
@@ -20,6 +23,8 @@ use crate::store::jobs::interval;
 #[cfg(feature = "dev")]
 pub(crate) use credential::guesses;
 pub use credential::{Malformed, ParsedKey, Sort, is_id, parse};
+pub use principal::{AuthError, CACHE_SECONDS, Principal, authenticate, authenticate_parsed};
+pub use rate::Rate;
 
 /// What a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -92,6 +97,9 @@ pub enum KeyError {
     /// A name that no key may have.
     #[error("a key's name has 1 to 100 characters and no control characters")]
     InvalidName,
+    /// No rate.
+    #[error("a key's rate is 1 to 1,000,000 requests a second, of which 1 to 10,000,000 at once; and no burst is without a rate")]
+    InvalidRate,
     /// A key that would be born dead.
     #[error("the key would have expired already, at {0}")]
     Expired(DateTime<Utc>),
@@ -162,6 +170,10 @@ pub struct KeyView {
     pub last_used_on: Option<NaiveDate>,
     /// The first of the keys that replaced each other, itself among them.
     pub lineage: String,
+    /// Requests that it may make a second, where it has a rate of its own.
+    pub per_second: Option<i32>,
+    /// Of which so many at once.
+    pub burst: Option<i32>,
     /// Who acts with it, where it is an operator's token.
     pub person: Option<String>,
 }
@@ -176,16 +188,38 @@ pub async fn create(
     expires_at: Option<DateTime<Utc>>,
     random: &dyn Random,
 ) -> Result<NewKey, KeyError> {
+    create_with(conn, team, name, scopes, (expires_at, None), random).await
+}
+
+/// [`create`], with an end and a rate of its own.
+pub async fn create_with(
+    conn: &mut PgConnection,
+    team: TeamId,
+    name: &str,
+    scopes: &[Scope],
+    (expires_at, rate): (Option<DateTime<Utc>>, Option<Rate>),
+    random: &dyn Random,
+) -> Result<NewKey, KeyError> {
     let (name, scopes) = (valid_name(name)?, stored_scopes(scopes)?);
     let made = credential::make(Sort::Key, random);
-    let stored =
-        sqlx::query_file_scalar!("src/tenancy/keys/create.sql", team.0, made.key_id, name, &made.digest, &scopes, expires_at)
-            .fetch_optional(&mut *conn)
-            .await?;
+    let (per_second, burst) = rate.map(|rate| (rate.per_second, rate.burst)).unzip();
+    let stored = sqlx::query_file_scalar!(
+        "src/tenancy/keys/create.sql",
+        team.0,
+        made.key_id,
+        name,
+        &made.digest,
+        &scopes,
+        expires_at,
+        per_second,
+        burst
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
     if let (None, Some(end)) = (stored, expires_at) {
         return Err(KeyError::Expired(end));
     }
-    let after = json!({ "scopes": scopes, "expires_at": expires_at });
+    let after = json!({ "scopes": scopes, "expires_at": expires_at, "rate": rate });
     write_down(conn, team, "key.create", &format!("key {}", made.key_id), None, Some(after)).await?;
     Ok(NewKey { key_id: made.key_id, text: made.text })
 }
@@ -226,6 +260,8 @@ pub const LONGEST_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 pub struct Held {
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// Its own rate.
+    pub rate: Option<Rate>,
 }
 
 /// Locks a live key until the transaction ends, so that [`rotate`] finds what was decided on.
@@ -238,10 +274,10 @@ pub async fn hold(conn: &mut PgConnection, team: TeamId, key_id: &str) -> Result
     if found.person.is_some() {
         return Err(KeyError::IsToken(key_id.to_owned()));
     }
-    Ok(Held { scopes: known_scopes(&found.scopes) })
+    Ok(Held { scopes: known_scopes(&found.scopes), rate: Rate::kept(found.per_second, found.burst) })
 }
 
-/// Makes a key of the same name, scopes and life, and lets the old one live on for `grace` at most. In a transaction: the old
+/// Makes a key of the same name, scopes, rate and life, and lets the old one live on for `grace` at most. In a transaction: the old
 /// key is locked first.
 pub async fn rotate(
     conn: &mut PgConnection,
@@ -304,9 +340,26 @@ pub async fn page(conn: &mut PgConnection, team: TeamId, after: Option<&str>, li
     sqlx::query_file_as!(KeyView, "src/tenancy/keys/page.sql", team.0, after, limit).fetch_all(conn).await
 }
 
-/// How many of a team's keys live.
+/// How many of a team's keys live. Until the transaction ends nobody else counts, so that nobody makes one too many.
 pub async fn count_live(conn: &mut PgConnection, team: TeamId) -> Result<i64, sqlx::Error> {
+    sqlx::query_file!("src/tenancy/keys/queue_up.sql", team.0).fetch_one(&mut *conn).await?;
     sqlx::query_file_scalar!("src/tenancy/keys/count_live.sql", team.0).fetch_one(conn).await
+}
+
+/// A live key that has a rate of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KeyRate {
+    /// Its public id.
+    pub key: String,
+    /// Requests a second.
+    pub per_second: i32,
+    /// Of which so many at once.
+    pub burst: i32,
+}
+
+/// A team's live keys that have a rate of their own.
+pub async fn rates(conn: &mut PgConnection, team: TeamId) -> Result<Vec<KeyRate>, sqlx::Error> {
+    sqlx::query_file_as!(KeyRate, "src/tenancy/keys/rates.sql", team.0).fetch_all(conn).await
 }
 
 /// A team's keys, ended ones included.
@@ -337,94 +390,4 @@ async fn write_down(
 ) -> Result<(), sqlx::Error> {
     audit::record(conn, Some(team), &Deed { action, target, before, after, ..Deed::default() }).await?;
     Ok(())
-}
-
-/// How long a process may go on believing in a key it has checked.
-pub const CACHE_SECONDS: i64 = 5;
-
-/// Who is asking: what a checked credential stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// The team it speaks for.
-    pub team: TeamId,
-    /// The key's public id.
-    pub key_id: String,
-    /// What it may do.
-    pub scopes: Vec<Scope>,
-    /// When the key ends.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Who acts, where it is an operator's token.
-    pub person: Option<String>,
-}
-
-impl Principal {
-    /// How it stands in records.
-    pub fn name(&self) -> String {
-        match &self.person {
-            Some(person) => format!("operator {person}"),
-            None => format!("key {}", self.key_id),
-        }
-    }
-
-    /// Whether it may hand on all of these: nobody gives what they lack.
-    pub fn may_grant(&self, scopes: &[Scope]) -> bool {
-        scopes.iter().all(|scope| self.may(*scope))
-    }
-
-    /// Whether it may do that.
-    pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
-    }
-}
-
-/// Why a credential was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    /// It can't be a key.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// No such key, or not its secret: one answer for both.
-    #[error("the API key is not known")]
-    Unknown,
-    /// The right secret of a key that was ended.
-    #[error("the API key was revoked")]
-    Revoked,
-    /// The right secret of a key whose time is over.
-    #[error("the API key expired at {0}")]
-    Expired(DateTime<Utc>),
-    /// The database refused or did not answer.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
-/// Checks a credential against the stored digest. An unknown id costs the same work as a wrong secret.
-pub async fn authenticate(conn: &mut PgConnection, text: &str, now: DateTime<Utc>) -> Result<Principal, AuthError> {
-    authenticate_parsed(conn, &parse(text)?, now).await
-}
-
-/// [`authenticate`], for a credential that was read before.
-pub async fn authenticate_parsed(conn: &mut PgConnection, key: &ParsedKey, now: DateTime<Utc>) -> Result<Principal, AuthError> {
-    let stored = sqlx::query_file!("src/tenancy/keys/find.sql", key.key_id).fetch_optional(&mut *conn).await?;
-    let expected = stored.as_ref().map_or(&[0; 32][..], |stored| &stored.digest);
-    let same = key.is_kept_as(expected);
-    let sort = |person: &Option<String>| if person.is_some() { Sort::Token } else { Sort::Key };
-    let Some(stored) = stored.filter(|stored| same && sort(&stored.person) == key.sort) else {
-        return Err(AuthError::Unknown);
-    };
-    if stored.revoked_at.is_some() {
-        return Err(AuthError::Revoked);
-    }
-    if let Some(ended) = stored.expires_at.filter(|end| *end <= now) {
-        return Err(AuthError::Expired(ended));
-    }
-    if !stored.used_today {
-        sqlx::query_file!("src/tenancy/keys/touch.sql", key.key_id).fetch_one(conn).await?;
-    }
-    Ok(Principal {
-        team: TeamId(stored.team_id),
-        key_id: key.key_id.clone(),
-        scopes: known_scopes(&stored.scopes),
-        expires_at: stored.expires_at,
-        person: stored.person,
-    })
 }

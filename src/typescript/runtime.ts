@@ -296,7 +296,7 @@ export interface CallOptions {
 }
 
 interface Operation {
-  method: "GET" | "POST" | "PUT" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
   query?: Record<string, unknown>;
   headers?: Record<string, unknown>;

@@ -5,17 +5,18 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use longshore::telemetry;
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::{
     observability::{metrics_in, record_everything, serve_healthy},
+    stack,
     support::{
-        TestDb, http, programs,
+        PATIENCE, TestDb, http, programs,
         prometheus::{INSTALL, Prometheus},
     },
 };
@@ -127,32 +128,33 @@ async fn every_panel_has_data_in_a_prometheus_that_scraped_the_fleet() {
     assert!(silent.is_empty(), "these panels show nothing:\n{}", silent.join("\n"));
 }
 
-/// Each expression is asked again and again while the demo runs, until it has given a number: a process that was killed or
-/// has ended is not there to be asked at the end.
+/// Each expression is asked again and again, from the demo's beginning on and behind its end until it has given a number: a
+/// process that was killed is not there to be asked at the end, and one that has just begun has been scraped by nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_panel_has_data_while_the_demo_runs() {
     let Some(program) = programs::find("prometheus", INSTALL) else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let mut demo = tokio::process::Command::new(env!("CARGO_BIN_EXE_longshore"))
-        .args(["demo", "--json", "--rows", "4000"])
+        .args(["demo", "--json", "--rows", "4000", "--stay"])
         .current_dir(folder.path())
         .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::from(std::fs::File::create(folder.path().join("said")).expect("a file")))
         .kill_on_drop(true)
         .spawn()
         .expect("a demo");
-    let mut said = demo.stderr.take().expect("its words");
-    let said = tokio::spawn(async move {
-        let mut text = String::new();
-        let _ = said.read_to_string(&mut text).await;
-        text
-    });
+    let mut verdict = BufReader::new(demo.stdout.take().expect("its verdict")).lines();
+    let verdict = tokio::spawn(async move { verdict.next_line().await.ok().flatten() });
+    let said = || std::fs::read_to_string(folder.path().join("said")).unwrap_or_default();
     let prometheus = Prometheus::start(&program, &[]).await;
     let mut targets = BTreeSet::new();
     let mut silent = panels_without_data(&prometheus).await;
-    while demo.try_wait().expect("the demo's state").is_none() {
+    let mut ended = None;
+    while !silent.is_empty() {
+        if verdict.is_finished() && ended.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            panic!("these panels show nothing:\n{}\nthe demo said:\n{}", silent.join("\n"), said());
+        }
         let found = admin_addresses(&folder.path().join(".longshore/logs"));
         if found != targets {
             prometheus.retarget(&found.iter().copied().collect::<Vec<_>>());
@@ -162,9 +164,11 @@ async fn every_panel_has_data_while_the_demo_runs() {
         silent.retain(|panel| still.contains(panel));
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    let said = said.await.unwrap_or_default();
-    assert!(targets.len() >= 4, "api, scheduler and two workers were to be scraped, not {targets:?}; the demo said:\n{said}");
-    assert!(silent.is_empty(), "these panels show nothing:\n{}\nthe demo said:\n{said}", silent.join("\n"));
+    let verdict: Value = verdict.await.expect("no panic").and_then(|line| serde_json::from_str(&line).ok()).unwrap_or_default();
+    assert_eq!(verdict["promises_broken"], Value::Array(Vec::new()), "the demo said {verdict}\n{}", said());
+    assert!(targets.len() >= 4, "api, scheduler and two workers were to be scraped, not {targets:?}; the demo said:\n{}", said());
+    stack::signal("-INT", demo.id().expect("it stays"));
+    assert!(demo.wait().await.expect("an end").success(), "{}", said());
 }
 
 /// Where the processes of a stack answer, as each says in its log when it is ready.

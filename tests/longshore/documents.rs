@@ -149,11 +149,16 @@ fn every_error_of_the_queue_is_explained_and_none_is_made_up() {
         let starts = text.match_indices("LS0").map(|(at, _)| text[at..].chars().take(5).collect::<String>());
         starts.filter(|code| code.len() == 5 && code[2..].bytes().all(|b| b.is_ascii_digit())).collect()
     };
-    let mut raised = BTreeSet::new();
-    for entry in fs::read_dir(root().join("migrations/functions")).expect("the functions") {
-        raised.extend(codes(&fs::read_to_string(entry.expect("an entry").path()).expect("functions")));
-    }
-    assert_eq!(codes(SQL), raised, "docs/SQL.md beside the migrations");
+    let raised = |folder: &str| {
+        let files = fs::read_dir(root().join(folder)).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let texts = files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).expect("SQL"));
+        texts.flat_map(|text| codes(&text)).collect::<BTreeSet<_>>()
+    };
+    // Tables raise some that only whoever goes round the functions ever sees: those need no line.
+    let (explained, by_functions, by_tables) = (codes(SQL), raised("migrations/functions"), raised("migrations"));
+    let unexplained: Vec<_> = by_functions.difference(&explained).collect();
+    let made_up: Vec<_> = explained.iter().filter(|code| !by_functions.contains(*code) && !by_tables.contains(*code)).collect();
+    assert!(unexplained.is_empty() && made_up.is_empty(), "docs/SQL.md lacks {unexplained:?}, and makes up {made_up:?}");
 }
 
 #[tokio::test]

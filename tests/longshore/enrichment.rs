@@ -42,6 +42,11 @@ struct Desk {
 
 impl Desk {
     async fn with(credits: i64) -> Self {
+        Self::waiting(credits, 60_000).await
+    }
+
+    /// One whose worker waits so many milliseconds for the vendor: a second where an answer is to stay out.
+    async fn waiting(credits: i64, milliseconds: u64) -> Self {
         let db = TestDb::new().await;
         let team = db.team("buyers").await;
         let vendor = sandbox::Apollo::default();
@@ -49,7 +54,7 @@ impl Desk {
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let router = sandbox::router(vendor.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let worker = worker(&db, Arc::new(client(&address))).await;
+        let worker = worker(&db, Arc::new(client(&address, milliseconds))).await;
         let operator = db.pool("operator");
         let desk = Self { db, team, vendor, address, worker, operator };
         if credits > 0 {
@@ -115,8 +120,8 @@ impl Desk {
     }
 }
 
-fn client(address: &str) -> Apollo {
-    let config = Config { base_url: address.into(), api_key: "key-of-the-house".to_owned().into(), timeout_milliseconds: 1_000 };
+fn client(address: &str, timeout_milliseconds: u64) -> Apollo {
+    let config = Config { base_url: address.into(), api_key: "key-of-the-house".to_owned().into(), timeout_milliseconds };
     Apollo::new(&config).expect("a client")
 }
 
@@ -135,7 +140,7 @@ struct Held {
 
 impl Held {
     fn at(address: &str) -> Arc<Self> {
-        Arc::new(Self { inner: client(address), answered: Notify::new(), go: Notify::new() })
+        Arc::new(Self { inner: client(address, 60_000), answered: Notify::new(), go: Notify::new() })
     }
 }
 
@@ -325,7 +330,7 @@ async fn a_worker_that_lost_its_lease_records_and_captures_nothing() {
 
 #[tokio::test]
 async fn an_answer_that_never_comes_keeps_its_hold_and_is_asked_for_once_more() {
-    let desk = Desk::with(100).await;
+    let desk = Desk::waiting(100, 1_000).await;
     desk.vendor.next([Fault::HangAfter, Fault::ResetAfter]);
     desk.enqueue("a@mobile.example").await;
     assert!(matches!(desk.run().await, Verdict::Unknown { .. }));
@@ -374,7 +379,7 @@ async fn a_rate_limit_is_waited_out_and_a_wrong_key_waits_for_a_person_both_for_
     let (_, verdict) = keyless.next(QUEUE).await.unwrap();
     assert!(matches!(&verdict, Verdict::Park { reason } if reason.starts_with("vendor_config")), "{verdict:?}");
 
-    let unplugged = worker(&desk.db, Arc::new(client("http://127.0.0.1:1"))).await;
+    let unplugged = worker(&desk.db, Arc::new(client("http://127.0.0.1:1", 60_000))).await;
     desk.enqueue("c@plain.example").await;
     let (_, verdict) = unplugged.next(QUEUE).await.unwrap();
     assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
@@ -427,7 +432,7 @@ async fn jobs_of_one_lease_do_not_wait_for_each_other_in_a_circle() {
 
 #[tokio::test]
 async fn nothing_is_spent_that_the_books_do_not_know_however_the_vendor_misbehaves() {
-    let desk = Desk::with(300).await;
+    let desk = Desk::waiting(300, 1_000).await;
     let per_mille = [(Fault::RateLimit, 100), (Fault::ErrorAfter, 150), (Fault::ResetAfter, 150), (Fault::HangAfter, 50)];
     desk.vendor.behave(Behaviour { seed: 7, per_mille: per_mille.into(), ..Behaviour::default() });
     for n in 0..40 {
@@ -487,7 +492,7 @@ async fn the_record_of_calls_is_never_rewritten() {
 
 #[tokio::test]
 async fn the_sandbox_tells_over_http_what_it_charged() {
-    let desk = Desk::with(100).await;
+    let desk = Desk::waiting(100, 1_000).await;
     desk.vendor.next([Fault::HangAfter]);
     desk.enqueue("a@mobile.example").await;
     desk.run().await;

@@ -106,11 +106,12 @@ async fn an_override_goes_before_the_share_and_both_are_on_record() {
     assert!(!is_on().await);
     override_for(&fleet, fleet.team, None).await;
     assert!(is_on().await);
-    let deeds: Vec<String> =
-        sqlx::query_scalar("select action || ' ' || target || ' ' || actor from longshore.audit_log order by at")
-            .fetch_all(&fleet.db.admin)
-            .await
-            .unwrap();
+    let deeds: Vec<String> = sqlx::query_scalar(
+        "select action || ' ' || target || ' ' || actor from longshore.audit_log where action like 'flag.%' order by at, seq",
+    )
+    .fetch_all(&fleet.db.admin)
+    .await
+    .unwrap();
     let set_it = "flag.set new_way operator ada";
     let overrode = "flag.override new_way operator ada";
     assert_eq!(deeds, [set_it, overrode, set_it, overrode, overrode]);

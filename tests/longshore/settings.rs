@@ -164,6 +164,20 @@ async fn a_team_sees_its_own_flags_and_quotas() {
         (&greetings["unfinished_most"], &greetings["running_most"], &greetings["own"]),
         (&json!(5), &json!(9), &json!(true))
     );
+    // What its keys may ask for, and which of them have less.
+    let requests = &quotas["requests"];
+    assert_eq!((&requests["per_second"], &requests["burst"], &requests["keys"]), (&json!(1000), &json!(2000), &json!([])));
+    assert_eq!((&requests["batch_jobs"], &requests["body_bytes"]), (&json!(1000), &json!(272 * 1024)));
+    let slow = json!({ "name": "slow", "per_second": 5 });
+    let (admin, _) = door::key(&door.db, door.team, &[Scope::Admin], None).await;
+    let made = door::json(door.bare(Method::POST, "/v1/keys").bearer_auth(&admin).json(&slow).send().await.unwrap()).await;
+    let quotas = door::json(door.get("/v1/quotas").await).await;
+    assert_eq!(quotas["requests"]["keys"], json!([{ "key": made["id"], "per_second": 5, "burst": 10 }]), "{made}");
+    let (reader, _) = door::key(&door.db, door.team, &[Scope::Read], None).await;
+    for (who, shown) in [(reader.as_str(), 0), (made["key"].as_str().unwrap(), 1)] {
+        let told = door::json(door.bare(Method::GET, "/v1/quotas").bearer_auth(who).send().await.unwrap()).await;
+        assert_eq!(told["requests"]["keys"].as_array().map(Vec::len), Some(shown), "a key sees its own rate alone: {told}");
+    }
 }
 
 async fn set(db: &TestDb, team: TeamId, name: &str, value: Value) {

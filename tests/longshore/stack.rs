@@ -13,6 +13,8 @@ use longshore::workers::vendors::http::{self, Deadlines};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::PATIENCE;
+
 fn open_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -48,7 +50,7 @@ fn alive(pid: u64) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-fn signal(name: &str, pid: u32) {
+pub fn signal(name: &str, pid: u32) {
     assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
 }
 
@@ -90,7 +92,7 @@ fn nothing_outlives_a_stack_that_is_killed() {
     let pids = pids(&up);
     signal("-KILL", dev.id());
     dev.wait().unwrap();
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + PATIENCE;
     let server = here.path().join(".longshore/postgres/data/postmaster.pid");
     while pids.iter().any(|pid| alive(*pid)) || server.exists() {
         assert!(Instant::now() < patience, "a process outlived the stack");

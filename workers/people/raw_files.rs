@@ -5,12 +5,14 @@
 use std::{ops::Range, path::PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
 use tokio::{fs::File, io::AsyncWriteExt as _};
 use uuid::Uuid;
 
 use crate::{
     ctx::Ctx,
     datalake::{object_store::StoreError, records::MAX_RECORD, upload},
+    ids::TeamId,
     job::Stop,
 };
 
@@ -32,6 +34,19 @@ pub(super) async fn next(ctx: &Ctx, after: i64) -> Result<Option<RawFile>, Stop>
     let next = sqlx::query_file_as!(RawFile, "people/raw_files/next.sql", ctx.team().0, after).fetch_optional(&mut *tx).await?;
     tx.commit().await?;
     Ok(next)
+}
+
+/// Lets the file point to the object in which so many of its records are blank.
+pub(super) async fn replace(
+    conn: &mut PgConnection,
+    team: TeamId,
+    request: i64,
+    file: &RawFile,
+    records: i64,
+    key: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query_file!("people/raw_files/replace.sql", team.0, request, file.file_id, records, key).fetch_one(conn).await?;
+    Ok(())
 }
 
 /// Blanks the person's records. The new object's key and how many there were; `None` where the file has none, or is gone.

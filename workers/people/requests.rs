@@ -66,6 +66,11 @@ pub struct Asked {
     pub known: bool,
 }
 
+/// Finds the person of a request, and writes down by which numbers and addresses. Returns the numbers.
+pub(super) async fn find(conn: &mut PgConnection, team: TeamId, request: i64) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_file_scalar!("people/requests/find.sql", team.0, request).fetch_one(conn).await
+}
+
 /// Asks for a person's data to be erased or exported. The job commits with the caller's transaction.
 pub async fn ask(
     conn: &mut PgConnection,

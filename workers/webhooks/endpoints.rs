@@ -161,6 +161,7 @@ pub async fn create(
     let url = wanted.url.as_deref().ok_or_else(|| invalid("url", "an endpoint has an address"))?;
     let events = Wanted::sorted(wanted.events.as_ref()).ok_or_else(|| invalid("events", "name at least one event"))?;
     let kinds = Wanted::sorted(wanted.kinds.as_ref()).filter(|kinds| !kinds.is_empty());
+    sqlx::query_file!("webhooks/endpoints/queue_up.sql", team.0).fetch_one(&mut *conn).await?;
     let made = sqlx::query_file_scalar!(
         "webhooks/endpoints/create.sql",
         team.0,

@@ -44,7 +44,7 @@ const MOST: i64 = 10_000;
 pub struct PlanRequest {
     /// Which: `{}` is all that are open.
     filter: PlanFilter,
-    /// What is done to each payload: a JSON patch (RFC 6902).
+    /// What is done to each payload: a JSON patch (RFC 6902) of at most 50 operations.
     #[schema(value_type = Option<Vec<Object>>)]
     patch: Option<Value>,
     /// Replays a second at most.
@@ -138,7 +138,7 @@ pub async fn make(State(api): State<Api>, caller: Caller, request: Request) -> R
     let wanted = checked(body::parse(&text, json::MAX_DEPTH + 8)?, &caller)?;
     let (team, by) = (caller.team(), caller.name());
     // Letters are read with their payloads, page by page: as much in hand as a batch.
-    let _place = api.batches.acquire().await.map_err(ApiError::internal)?;
+    let _place = api.batches.enter(caller.team()).await.map_err(ApiError::internal)?;
     let state = api.clone();
     // In a task of its own: a caller that goes away does not leave it half done.
     let made = tokio::spawn(async move {

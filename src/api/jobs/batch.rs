@@ -90,7 +90,7 @@ pub async fn enqueue_batch(
         let detail = "In a batch each item has its own idempotency_key; leave the header out.";
         return Err(ApiError::header(Code::InvalidKey, IDEMPOTENCY_KEY, detail));
     }
-    let _place = api.batches.acquire().await.map_err(ApiError::internal)?;
+    let _place = api.batches.enter(caller.team()).await.map_err(ApiError::internal)?;
     let text = body::text(request, body::BATCH_LIMIT).await?;
     let jobs = items(&text)?;
     let checked: Vec<Result<NewJob, ApiError>> = jobs

@@ -146,7 +146,7 @@ pub async fn show(
     let tag = tag_of(&serde_json::to_vec(&body).map_err(ApiError::internal)?);
     let news = headers.contains_key(header::IF_NONE_MATCH) && !knows(&headers, &tag);
     if !news && !body.state.is_final() {
-        let ticket = api.watch.enter(caller.key_id())?;
+        let ticket = api.watch.enter(caller.team(), caller.key_id())?;
         place.give_back();
         let changed = tokio::select! {
             () = changes.news(&mark, |before, now| before.place != now.place) => true,

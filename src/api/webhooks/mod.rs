@@ -207,6 +207,7 @@ pub async fn test(State(api): State<Api>, caller: Caller, Named(id): Named) -> R
 #[into_params(parameter_in = Query)]
 pub struct DeliveryQuery {
     /// Only those in this state.
+    #[param(inline)]
     state: Option<DeliveryState>,
     /// Go on behind this one: the `next` of the page before.
     #[param(value_type = Option<String>, example = "dlv_42", pattern = r"^(dlv_)?[0-9]{1,19}$", max_length = 23)]
@@ -304,9 +305,7 @@ fn refused(error: EndpointError) -> ApiError {
         EndpointError::Missing => no_such_endpoint(),
         EndpointError::TooMany => ApiError::new(Code::InvalidRequest, format!("{error}.")),
         EndpointError::Secret(SecretError::Database(error)) | EndpointError::Database(error) => error.into(),
-        EndpointError::Secret(SecretError::NoKeyring) => {
-            ApiError::new(Code::NotReady, "No secrets can be kept here: no keyring is configured. Ask whoever runs this.")
-        }
+        EndpointError::Secret(error @ (SecretError::NoKeyring | SecretError::UnknownKey(_))) => ApiError::no_keyring(error),
         EndpointError::Secret(error) => ApiError::internal(error),
     }
 }

@@ -8,10 +8,10 @@ with old as (
     and not exists (select from longshore.api_keys o
       where o.team_id = k.team_id and o.lineage = k.lineage and o.key_id <> k.key_id
         and o.revoked_at is null and (o.expires_at is null or o.expires_at > now()))
-  returning k.name, k.scopes, k.lives_for, k.lineage, k.expires_at
+  returning k.name, k.scopes, k.lives_for, k.lineage, k.expires_at, k.per_second, k.burst
 ), new as (
-  insert into longshore.api_keys (team_id, key_id, name, digest, scopes, expires_at, lives_for, lineage)
-  select $1, $3, o.name, $4, o.scopes, now() + o.lives_for, o.lives_for, o.lineage from old o
+  insert into longshore.api_keys (team_id, key_id, name, digest, scopes, expires_at, lives_for, lineage, per_second, burst)
+  select $1, $3, o.name, $4, o.scopes, now() + o.lives_for, o.lives_for, o.lineage, o.per_second, o.burst from old o
   returning name, scopes, expires_at
 )
 select n.name as "name!", n.scopes as "scopes!", n.expires_at, o.expires_at as "old_expires_at!"

@@ -25,7 +25,7 @@ use serde_json::Value;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{TestDb, services};
+use crate::support::{PATIENCE, TestDb, services};
 
 /// Greets somebody, or does what its name says.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -209,7 +209,7 @@ pub async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), looking).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never came true: {what}"));
 }
 
 pub fn client() -> Client {

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::door::key;
-use crate::support::{ApiProcess, TestDb};
+use crate::support::{ApiProcess, PATIENCE, TestDb};
 
 /// One hostile request: its name, its bytes, and the statuses that are an answer to it (none: hanging up is).
 struct Attack {
@@ -202,7 +202,7 @@ async fn send(address: SocketAddr, attack: &Attack, patience: Duration) -> Vec<u
             let _ = stream.read_to_end(&mut answer).await;
         }
     };
-    timeout(Duration::from_secs(120), talk).await.unwrap_or_else(|_| panic!("{}: neither answered nor hung up on", attack.name));
+    timeout(PATIENCE, talk).await.unwrap_or_else(|_| panic!("{}: neither answered nor hung up on", attack.name));
     answer
 }
 
@@ -296,5 +296,5 @@ async fn slow_callers_are_given_up_and_hold_nobody_else() {
             assert!(n % 2 == 0 || seen == [408], "a slow body is answered with words");
         }
     };
-    timeout(Duration::from_secs(60), given_up).await.expect("slow callers were kept");
+    timeout(PATIENCE, given_up).await.expect("slow callers were kept");
 }

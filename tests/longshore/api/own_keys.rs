@@ -263,3 +263,51 @@ async fn what_is_done_to_keys_is_written_down_with_who_did_it() {
     }
     assert!(!all.contains("Zebediah") && !all.contains("5550001"), "a key's name is anybody's words: {all}");
 }
+
+/// How many of ten requests at one moment get in.
+async fn of_ten(door: &Door, key: &str) -> usize {
+    let mut through = 0;
+    for _ in 0..10 {
+        let answer = ask(door, Method::GET, "/v1/jobs/job_1", key, None).await;
+        through += usize::from(answer.status() == 404);
+    }
+    through
+}
+
+#[tokio::test]
+async fn a_key_may_have_a_rate_of_its_own_which_nothing_it_makes_gets_around() {
+    let door = Door::open().await;
+    let (admin, _) = key(&door.db, door.team, &[Scope::Admin], None).await;
+    let create = async |by: &str, body: Value| ask(&door, Method::POST, "/v1/keys", by, Some(body)).await;
+    let slow = json(create(&admin, json!({ "name": "slow", "scopes": ["admin"], "per_second": 2, "burst": 4 })).await).await;
+    let (slow_id, slow_key) = (slow["id"].as_str().expect("an id"), slow["key"].as_str().expect("a key"));
+    assert_eq!(of_ten(&door, slow_key).await, 4, "its burst");
+    assert_eq!(of_ten(&door, &admin).await, 10, "every key's");
+
+    // Whoever is held to a rate gives no more, neither by a new key nor by a replaced one.
+    door.clock.advance(TimeDelta::seconds(4));
+    for more in [json!({ "name": "x", "per_second": 3, "burst": 4 }), json!({ "name": "x", "per_second": 2, "burst": 5 })] {
+        problem(create(slow_key, more).await, 403, "missing_scope").await;
+    }
+    door.clock.advance(TimeDelta::seconds(4));
+    let (_, free) = key(&door.db, door.team, &[Scope::Admin], None).await;
+    problem(ask(&door, Method::POST, &format!("/v1/keys/{free}/rotate"), slow_key, None).await, 403, "missing_scope").await;
+    let child = json(create(slow_key, json!({ "name": "child", "scopes": ["read"] })).await).await;
+    assert_eq!(of_ten(&door, child["key"].as_str().expect("a key")).await, 4, "as its maker's: {child}");
+    door.clock.advance(TimeDelta::seconds(4));
+    let next = json(ask(&door, Method::POST, &format!("/v1/keys/{slow_id}/rotate"), slow_key, None).await).await;
+    assert_eq!(of_ten(&door, next["key"].as_str().expect("a key")).await, 4, "a replacement keeps it: {next}");
+
+    let listed = json(ask(&door, Method::GET, "/v1/keys", &admin, None).await).await;
+    let shown = listed["keys"].as_array().expect("keys").iter().find(|one| one["id"] == slow_id).expect("it").clone();
+    assert_eq!((&shown["per_second"], &shown["burst"]), (&json!(2), &json!(4)));
+    for (body, place) in [
+        (json!({ "name": "x", "per_second": 0 }), "/per_second"),
+        (json!({ "name": "x", "burst": 5 }), "/per_second"),
+        (json!({ "name": "x", "per_second": 1_000_000 }), "/per_second"),
+        (json!({ "name": "x", "per_second": 5, "burst": 1_000_000 }), "/burst"),
+    ] {
+        let refused = problem(create(&admin, body).await, 422, "invalid_field").await;
+        assert_eq!(refused["errors"][0]["pointer"], place, "{refused}");
+    }
+}

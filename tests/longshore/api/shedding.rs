@@ -7,7 +7,7 @@ use longshore::{
     workers::db::{self, PoolSize},
 };
 use reqwest::{Method, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -84,9 +84,15 @@ async fn a_flood_that_takes_every_connection_and_every_place_does_not_shed_a_can
         .await
         .expect("a job");
     let body = json!({ "kind": "greet", "payload": { "name": "Ada" } });
-    // 512 places, all taken by enqueues that wait for the one connection.
+    // 512 places, all taken by two teams' enqueues that wait for the one connection.
+    let others = door.db.team("globex").await;
+    let (theirs, _) = key(&door.db, others, &Scope::STANDARD, None).await;
     let flood: Vec<_> = (0..512)
-        .map(|_| tokio::spawn(door.request(Method::POST, "/v1/jobs").json(&body).timeout(Duration::from_secs(120)).send()))
+        .map(|n| {
+            let whose = if n % 2 == 0 { &door.key } else { &theirs };
+            let ask = door.bare(Method::POST, "/v1/jobs").bearer_auth(whose);
+            tokio::spawn(ask.json(&body).timeout(Duration::from_secs(120)).send())
+        })
         .collect();
     until("every place is taken", async || door.state.requests_in_hand() == 512).await;
     let shed = door.post("/v1/jobs", &body).await;
@@ -100,6 +106,70 @@ async fn a_flood_that_takes_every_connection_and_every_place_does_not_shed_a_can
     drop(held);
     for one in flood {
         assert_eq!(one.await.expect("a task").expect("an answer").status(), 202);
+    }
+}
+
+#[tokio::test]
+async fn a_team_that_sends_slowly_leaves_room_for_the_others() {
+    let door = Door::open().await;
+    let others = door.db.team("globex").await;
+    let (theirs, _) = key(&door.db, others, &Scope::STANDARD, None).await;
+    let body = json!({ "kind": "greet", "payload": { "name": "Ada" } });
+    assert_eq!(door.post("/v1/jobs", &body).await.status(), 202);
+    // Bodies that never come, in as many requests as one team may have in hand; and then one more.
+    let slow = |path: &str| {
+        let ask = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{{",
+            door.key
+        );
+        let address = door.address;
+        async move {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            stream.write_all(ask.as_bytes()).await.expect("bytes sent");
+            stream
+        }
+    };
+    let mut held = futures_util::future::join_all((0..240).map(|_| slow("/v1/jobs"))).await;
+    held.extend(futures_util::future::join_all((0..16).map(|_| slow("/v1/jobs/batch"))).await);
+    until("all of them are in hand", async || door.state.requests_in_hand() == 256).await;
+    problem(door.post("/v1/jobs", &body).await, 503, "busy").await;
+    let ask = |path: &str, body: &Value| door.bare(Method::POST, path).bearer_auth(&theirs).json(body).send();
+    assert_eq!(ask("/v1/jobs", &body).await.expect("an answer").status(), 202, "another team's job");
+    let batch = json!({ "jobs": [body] });
+    let taken = tokio::time::timeout(Duration::from_secs(5), ask("/v1/jobs/batch", &batch)).await;
+    assert_eq!(taken.expect("it waits behind another team's").expect("an answer").status(), 200, "and its batch");
+    drop(held);
+}
+
+#[tokio::test]
+async fn keys_that_are_still_looked_up_leave_a_connection_to_a_cancel() {
+    let door = Door::open().await;
+    let body = json!({ "kind": "greet", "payload": { "name": "Ada" } });
+    let job = door.enqueue(&body).await;
+    let mut others = Vec::new();
+    for _ in 0..6 {
+        others.push(key(&door.db, door.team, &Scope::STANDARD, None).await.0);
+    }
+    // Nobody learns anything of a key any more.
+    let mut held = door.db.admin.acquire().await.expect("a connection");
+    let lock = "begin; lock table longshore.api_keys in access exclusive mode";
+    sqlx::raw_sql(lock).execute(&mut *held).await.expect("a lock");
+    let path = format!("/v1/jobs/{job}/cancel");
+    let flood: Vec<_> =
+        others.iter().map(|other| tokio::spawn(door.bare(Method::POST, &path).bearer_auth(other).send())).collect();
+    let waiting = "select count(*) from pg_locks where not granted and relation = 'longshore.api_keys'::regclass";
+    let mut look = door.db.admin.acquire().await.expect("a connection");
+    until("the flood is there", async || {
+        let asking: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *look).await.expect("a count");
+        asking > 0
+    })
+    .await;
+    let cancelled = tokio::time::timeout(Duration::from_secs(10), door.request(Method::POST, &path).send()).await;
+    assert_eq!(cancelled.expect("it waits behind keys that nobody knows").expect("an answer").status(), 200);
+    sqlx::raw_sql("rollback").execute(&mut *held).await.expect("an end");
+    for one in flood {
+        let status = one.await.expect("a task").expect("an answer").status().as_u16();
+        assert!([200, 409].contains(&status), "{status}");
     }
 }
 
@@ -181,7 +251,17 @@ async fn only_pages_of_named_origins_may_call_and_never_with_cookies() {
     let allowed = preflight(ours).await;
     assert_eq!(allowed.status(), 204);
     assert_eq!(allowed.headers()["access-control-allow-origin"], ours);
-    assert!(allowed.headers()["access-control-allow-headers"].to_str().expect("text").contains("idempotency-key"));
+    // Every method that an operation has, and every header that one asks for.
+    let methods = allowed.headers()["access-control-allow-methods"].to_str().expect("text");
+    let document: Value = door.get("/openapi.json").await.json().await.expect("the document");
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        for method in operations.as_object().expect("operations").keys().filter(|name| *name != "parameters") {
+            let named = methods.split(", ").any(|one| one.eq_ignore_ascii_case(method));
+            assert!(named, "a page may not {method} {path}");
+        }
+    }
+    let headers = allowed.headers()["access-control-allow-headers"].to_str().expect("text");
+    assert!(["idempotency-key", "if-match"].iter().all(|name| headers.split(", ").any(|one| one == *name)), "{headers}");
     assert!(!allowed.headers().contains_key("access-control-allow-credentials"));
     for origin in ["https://evil.example", "null", "https://app.example.com.evil.example", "http://app.example.com"] {
         let refused = preflight(origin).await;

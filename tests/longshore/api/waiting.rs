@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 
 use super::door::{self, Door, key, problem, registry, until};
-use crate::support::{Stepper, pgbouncer::PgBouncer, services};
+use crate::support::{PATIENCE, Stepper, pgbouncer::PgBouncer, services};
 
 fn greet(name: &str) -> Value {
     json!({ "kind": "greet", "payload": { "name": name } })
@@ -54,7 +54,7 @@ impl Events {
                 self.text = rest;
                 return Some(one);
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(60), self.response.chunk()).await.expect("an event in time");
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time");
             self.text.push_str(std::str::from_utf8(&chunk.expect("bytes")?).expect("UTF-8"));
         }
     }
@@ -264,6 +264,23 @@ async fn a_stream_ends_with_its_key() {
     door.clock.advance(chrono::Duration::seconds(keys::CACHE_SECONDS));
     assert!(stream.next().await.is_some_and(|last| last.contains("key")));
     assert_eq!(stream.next().await, None);
+}
+
+#[tokio::test]
+async fn a_team_of_many_keys_leaves_places_for_others_who_wait() {
+    let tuning = Tuning { waiting: 4, waiting_per_key: 2, ..Tuning::default() };
+    let mut door = Door::open_tuned(|pool| pool, Bounds::default(), tuning).await;
+    let job = door.enqueue(&greet("Ada")).await;
+    let path = format!("/v1/jobs/{job}/events");
+    let first = [Events::open(&door, &path, None).await, Events::open(&door, &path, None).await];
+    door.key = key(&door.db, door.team, &Scope::STANDARD, None).await.0;
+    let third = Events::open(&door, &path, None).await;
+    problem(events(&door, &path, None).await, 503, "busy").await;
+    let others = door.db.team("globex").await;
+    door.key = key(&door.db, others, &Scope::STANDARD, None).await.0;
+    let job = door.enqueue(&greet("Bob")).await;
+    let fourth = Events::open(&door, &format!("/v1/jobs/{job}/events"), None).await;
+    drop((first, third, fourth));
 }
 
 #[tokio::test]

@@ -67,6 +67,7 @@ const READS: &[&str] = &[
     "secrets status",
     "settings get",
     "settings list",
+    "settings preview",
     "flags explain",
     "flags list",
     "quotas show",

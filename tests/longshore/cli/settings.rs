@@ -2,6 +2,8 @@
 
 use std::{io::Write as _, process::Stdio};
 
+use longshore::{store, workers};
+
 use super::fleet::{Fleet, Ran, binary, ran};
 
 const KEYS: &str = "2026-05=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=,2026-11=AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -40,6 +42,13 @@ async fn a_setting_is_set_shown_and_taken_away() {
         let set = fleet.run(line);
         assert_eq!(set.code, 0, "{set}");
     }
+    // A text with what is set, before anybody gets it.
+    let text = "'Hi {{ first_name }}, {{ brand.company }} here'";
+    assert_eq!(fleet.run(&format!("settings preview {text} --team acme")).stdout, "Hi [first_name], Acme & Sons here\n");
+    for (team, text, said) in [("globex", text, "has not set"), ("acme", "'Hi {{ surname }}'", "which no lead has")] {
+        let refused = fleet.run(&format!("settings preview {text} --team {team}"));
+        assert!(refused.code == 2 && refused.stderr.contains(said), "{refused}");
+    }
     assert_eq!(fleet.run("settings unset brand.company --team acme").code, 0);
     assert_eq!(fleet.run("settings unset brand.company --team acme").code, 3);
 }
@@ -69,9 +78,11 @@ async fn a_secret_comes_from_standard_input_and_a_keys_end_is_told() {
     assert_eq!(states(&status), ["\"2026-05\" \"needed\" 1", "\"2026-11\" \"current\" 0"]);
     let none = fleet.run("secrets status");
     assert!(none.code == 1 && none.stdout.contains("MISSING"), "{none}");
+    let mut conn = fleet.db.pool("worker").acquire().await.unwrap();
+    store::jobs::register(&mut conn, &workers::registry()).await.expect("the kinds of the house");
     let rotate = with_keys(&fleet, "2026-11", "secrets rotate", "");
     assert!(rotate.code == 0 && rotate.stderr.contains("the workers do it, as job_"), "{rotate}");
-    let deed = "select action || ' ' || actor from longshore.audit_log order by at desc limit 1";
+    let deed = "select action || ' ' || actor from longshore.audit_log order by at desc, seq desc limit 1";
     let deed: String = sqlx::query_scalar(deed).fetch_one(&fleet.db.admin).await.unwrap();
     assert_eq!(deed, "keyring.rotate operator ann");
     let again = with_keys(&fleet, "2026-11", "secrets rotate", "");
@@ -124,4 +135,18 @@ async fn quotas_are_set_and_shown_as_one_thing() {
     assert_eq!(told, (&70.into(), &9.into(), &5.0.into(), &true.into()));
     let other = fleet.run("quotas show --team globex");
     assert!(other.code == 0 && other.stdout.contains("every team"), "{other}");
+
+    // What its keys may ask for over HTTP, and a key that may ask for less.
+    let made = fleet.run("keys create slow --team acme --rate 50/s --burst 60 --json");
+    assert_eq!(made.code, 0, "{made}");
+    assert_eq!((&made.json()["per_second"], &made.json()["burst"]), (&50.into(), &60.into()));
+    let requests = fleet.run("quotas show --team acme --json").json()["requests"].clone();
+    assert_eq!((&requests["per_second"], &requests["batch_jobs"]), (&1000.into(), &1000.into()));
+    assert_eq!(requests["keys"], serde_json::json!([{ "key": made.json()["key_id"], "per_second": 50, "burst": 60 }]));
+    let words = fleet.run("quotas show --team acme");
+    assert!(words.stderr.contains("1000/s") && words.stderr.contains("50/s, bursts of 60"), "{words}");
+    assert!(fleet.run("keys list --team acme").stdout.contains("50/s"));
+    for wrong in ["--rate 1/m", "--rate 0/s", "--burst 5", "--rate 5/s --burst 0"] {
+        assert_eq!(fleet.run(&format!("keys create x --team acme {wrong}")).code, 2, "{wrong}");
+    }
 }

@@ -140,7 +140,7 @@ async fn start_gives_no_consent_that_was_not_there() {
 async fn a_text_finds_its_team_by_our_number_and_one_for_nobody_is_kept_in_the_house() {
     let world = World::new().await;
     let other = world.db.team("second").await;
-    let pool = world.db.pool("api");
+    let pool = world.db.pool("operator");
     let mut tx = db::begin_as(&pool, other).await.expect("a transaction");
     assert!(inbox::add_sender(&mut tx, other, "+13105550001").await.expect("a sender"));
     tx.commit().await.expect("a commit");
@@ -157,4 +157,15 @@ async fn a_text_finds_its_team_by_our_number_and_one_for_nobody_is_kept_in_the_h
         .await
         .expect("the inbox");
     assert_eq!(kept, [("SM1".to_owned(), other.0), ("SM2".to_owned(), TeamId::HOUSE.0)]);
+}
+
+#[tokio::test]
+async fn only_an_operator_gives_a_team_a_number() {
+    let world = World::new().await;
+    for role in ["api", "worker", "scheduler"] {
+        let mut tx = db::begin_as(&world.db.pool(role), world.team).await.expect("a transaction");
+        let refused = inbox::add_sender(&mut tx, world.team, "+13105550009").await.expect_err(role);
+        let code = refused.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        assert_eq!(code.as_deref(), Some("42501"), "{role}: {refused}");
+    }
 }

@@ -29,7 +29,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Stepper, TestDb, services, services::noon};
+use crate::support::{PATIENCE, Stepper, TestDb, services, services::noon};
 
 pub const SENDER: &str = "+12125550199";
 
@@ -235,14 +235,14 @@ impl World {
         self.sandbox.twilio_config("").auth_token.expose_secret().to_owned()
     }
 
-    /// Waits until `condition` holds; fails when it does not within a minute.
+    /// Waits until `condition` holds; fails when it does not in time.
     pub async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let waiting = async {
             while !condition().await {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        assert!(tokio::time::timeout(Duration::from_secs(60), waiting).await.is_ok(), "waited a minute for {what}");
+        assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited {PATIENCE:?} for {what}");
     }
 }
 

@@ -124,11 +124,19 @@ async fn what_is_under_way_is_waited_for_and_a_waiting_job_about_them_is_cancell
     assert!(suppressed);
     world.tell("update longshore.messages set state = 'delivered', ended_at = now() where state = 'unknown'").await;
     world.tell("update longshore.files set state = 'loading', error = null where file_id = 902").await;
+    world
+        .tell(&format!(
+            "insert into queue.leases (team_id, queue_id, priority, kind, boot_id, keep, attempt, open)
+             values ('{}', 901, 0, 'ingest_file', gen_random_uuid(), 30, 1, '{{999999}}')",
+            world.acme
+        ))
+        .await;
     world.worker.let_time_pass(&world.db).await;
     let verdicts = world.worker.drain("upkeep").await;
     let [(_, Verdict::Snooze { reason, .. })] = &verdicts[..] else { panic!("{verdicts:?}") };
     assert!(reason.contains("file"), "{reason}");
-    world.tell("update longshore.files set state = 'failed', error = 'x' where file_id = 902").await;
+    // A load that nobody is at any more (cancelled, dead) is not waited for: it would be for ever.
+    world.tell("delete from queue.leases where kind = 'ingest_file'").await;
     world.work().await;
     let left = world.traces(ADA).await;
     assert!(left.iter().all(|(_, row)| row.contains(&world.globex.to_string())), "{left:#?}");
@@ -139,6 +147,90 @@ async fn what_is_under_way_is_waited_for_and_a_waiting_job_about_them_is_cancell
     );
     let payload: Value = world.ask(&format!("select payload from queue.jobs where id = {job}")).await;
     assert_eq!(payload, serde_json::json!({ "trouble": "erased" }));
+}
+
+#[tokio::test]
+async fn what_comes_in_of_them_while_they_are_erased_goes_too_and_stops_nothing() {
+    let world = World::new().await;
+    assert_eq!(world.run(ERASE).code, 0);
+    // She writes, opts out, is consented for and uploaded anew whenever her traces in another table go: behind what is hers
+    // alone, and in the midst of the round.
+    let again = format!(
+        "create function seed.come_back() returns trigger language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+         begin
+           if not exists (select from seed.visits) then
+             insert into seed.visits values (1);
+             insert into longshore.leads (team_id, phone, email, first_name) values ('{team}', '{phone}', 'ADA@example.com', 'Ada');
+             insert into longshore.suppressions (team_id, phone, reason, source) values ('{team}', '{phone}', 'OPT_OUT', 'sms');
+             insert into longshore.consents (team_id, phone, level, method, captured_at) values ('{team}', '{phone}', 'express', 'web', now());
+             insert into longshore.inbox (team_id, vendor, vendor_id, sender, recipient, body, meaning, raw)
+             values ('{team}', 'twilio', 'SM-again', '{phone}', '+12025550100', 'hello', 'other', '{{}}');
+           end if;
+           return null;
+         end $$;
+         create table seed.visits (n integer);
+         create trigger come_back after update on longshore.files for each statement execute function seed.come_back()",
+        team = world.acme,
+        phone = ADA.0,
+    );
+    world.tell(&again).await;
+    let verdicts = world.work().await;
+    assert!(!verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Retry { .. } | Verdict::Dead { .. })), "{verdicts:?}");
+    assert_eq!(world.ask::<i64>("select count(*) from seed.visits").await, 1, "she never came");
+    let left = world.traces(ADA).await;
+    let left: Vec<_> = left.into_iter().filter(|(_, row)| !row.contains(&world.globex.to_string())).collect();
+    assert!(left.is_empty(), "she is still there: {left:#?}");
+    let named: i64 =
+        world.ask(&format!("select count(*) from longshore.leads where team_id = '{}' and first_name = 'Ada'", world.acme)).await;
+    assert_eq!(named, 0, "her name came back and stayed");
+    let receipt: Value = world.ask("select receipt from longshore.people_requests where deed = 'erase'").await;
+    assert_eq!(receipt["tables"]["longshore.leads"]["anonymised"], 2, "{receipt}");
+    let proofs: i64 = world
+        .ask(&format!("select count(*) from longshore.consents where team_id = '{}' and phone like 'erased:%'", world.acme))
+        .await;
+    assert_eq!(proofs, 2, "a consent keeps its digest");
+}
+
+#[tokio::test]
+async fn an_export_holds_jobs_and_deliveries_that_speak_of_them_by_number_alone() {
+    let world = World::new().await;
+    let lead: i64 =
+        world.ask(&format!("select lead_id from longshore.leads where team_id = '{}' and phone = '{}'", world.acme, ADA.0)).await;
+    let stranger = lead + 1_000_000;
+    for (id, event) in [(lead, "a"), (stranger, "b")] {
+        world
+            .tell(&format!(
+                "insert into longshore.webhook_deliveries (team_id, endpoint_id, event_id, event, data, job_id)
+                 values ('{}', 1, 'evt_' || repeat('{event}', 32), 'message.delivered', '{{\"lead_id\": {id}}}', 1)",
+                world.acme
+            ))
+            .await;
+    }
+    let asked = world.run("people export --team acme --phone '617 555 0123' --json");
+    world.work().await;
+    let receipt = world.run(&format!("people requests {} --team acme --json", asked.json()["request"])).json()["receipt"].clone();
+    let key = receipt["object"].as_str().unwrap_or_else(|| panic!("no object: {receipt}")).to_owned();
+    let size = world.store.size(&key).await.expect("the export");
+    let text = String::from_utf8(world.store.read(&key, 0, size).await.expect("its bytes").to_vec()).expect("text");
+    assert!(text.contains(&"a".repeat(32)), "what a webhook told of her is left out");
+    assert!(!text.contains(&"b".repeat(32)), "and what it told of another is not hers");
+}
+
+#[tokio::test]
+async fn no_team_asks_for_another_ones_data_or_who_was_erased_there() {
+    let world = World::new().await;
+    for question in [
+        format!(
+            "select request_id from longshore.ask_for_people('{}', 'export', null, null, '{}', 'key x')",
+            world.acme, world.globex
+        ),
+        format!("select longshore.is_erased('{}', '{}')::text", world.globex, ADA.0),
+    ] {
+        let mut tx = longshore::workers::db::begin_as(&world.db.pool("api"), world.acme).await.expect("a transaction");
+        let refused = sqlx::query(sqlx::AssertSqlSafe(question.clone())).execute(&mut *tx).await.expect_err(&question);
+        let code = refused.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
+        assert_eq!(code.as_deref(), Some("LS007"), "{question}: {refused}");
+    }
 }
 
 /// A store that takes nothing away, as one whose connection breaks there.

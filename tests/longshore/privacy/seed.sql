@@ -38,11 +38,16 @@ insert into seed.fixed values
   ('longshore.ledger_entries', 'job_id', '$n'), ('longshore.ledger_entries', 'call', '1'),
   -- Written by longshore.credit_post, which leaves numbers and addresses out.
   ('longshore.ledger_entries', 'reason', 'longshore.audit_words($words)'), ('longshore.ledger_entries', 'posted_by', '''longshore_worker'''),
+  ('longshore.webhook_endpoints', 'url', '''https://example.com/hooks'''), ('longshore.webhook_endpoints', 'events', '''{job.done}'''),
+  ('longshore.webhook_endpoints', 'kinds', 'null'), ('longshore.webhook_endpoints', 'disabled_reason', 'null'),
+  ('longshore.webhook_deliveries', 'event_id', '''evt_'' || md5($n::text)'), ('longshore.webhook_deliveries', 'event', '''job.done'''),
+  ('longshore.webhook_deliveries', 'state', '''delivered'''), ('longshore.webhook_deliveries', 'ended_at', 'now()'),
+  ('longshore.webhook_secrets', 'sealed', 'sha256($n::text::bytea) || sha256($n::text::bytea)'),
   ('longshore.teams', 'name', '''team '' || $n'),
   -- What is set is the team's own: a name of the catalogue, by whom.
   ('longshore.team_settings', 'name', '''branding.sender_name'''), ('longshore.team_settings', 'shown', 'null'), ('longshore.team_settings', 'value', 'to_jsonb($words::text)'),
   ('longshore.flag_overrides', 'flag', '''a_flag'''),
-  ('queue.lane_depths', 'state', '''ready'''), ('queue.scheduled', 'reason', '''parked'''), ('queue.attempts', 'result', '''retry'''), ('queue.outcomes', 'outcome', '3'),
+  ('queue.lane_depths', 'state', '''ready'''), ('queue.scheduled', 'reason', '''parked'''), ('queue.scheduled', 'run_at', '''infinity'''), ('queue.attempts', 'result', '''retry'''), ('queue.outcomes', 'outcome', '3'),
   ('queue.schedules', 'name', '''call.'' || $n || ''.617-555-01'' || right($phone, 2)'), ('queue.schedules', 'missed', '''skip'''),
   ('queue.schedules', 'next_due_at', '''infinity'''),
   ('queue.plans', 'approved_by', '''bob'''), ('queue.plan_items', 'result', '''refused'''), ('queue.plan_items', 'at', 'now()'),

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::TestDb;
+use super::{PATIENCE, TestDb};
 
 /// Runs the program with its output in files, and ends it when our end of its standard input closes, however we end.
 const GUARD: &str =
@@ -39,14 +39,14 @@ impl ApiProcess {
             .stdin(Stdio::piped())
             .spawn()
             .expect("an API process");
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + PATIENCE;
         let said: Value = loop {
             let said = std::fs::read_to_string(folder.path().join("stdout")).unwrap_or_default();
             if let Some(said) = said.split_once('\n').and_then(|(line, _)| serde_json::from_str(line).ok()) {
                 break said;
             }
             let log = || std::fs::read_to_string(folder.path().join("stderr")).unwrap_or_default();
-            assert!(Instant::now() < until, "the API process is not ready after a minute: {}", log());
+            assert!(Instant::now() < until, "the API process is not ready after {PATIENCE:?}: {}", log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         let address = |name: &str| said[name].as_str().expect("an address").parse().expect("an address");

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    TestDb, kinds,
+    PATIENCE, TestDb, kinds,
     process::{WorkerProcess, worker_command},
     services,
 };
@@ -189,7 +189,7 @@ impl Fleet {
         .await;
     }
 
-    /// Waits until `condition` holds; fails with `what` when it does not come true in a minute.
+    /// Waits until `condition` holds; fails with `what` when it does not come true in time.
     pub async fn until<F, Fut>(&self, what: &str, condition: F)
     where
         F: Fn() -> Fut,
@@ -200,8 +200,8 @@ impl Fleet {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(60), waiting).await.is_err() {
-            panic!("waited a minute for {what}; the census says {:?}", self.census().await);
+        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+            panic!("waited {PATIENCE:?} for {what}; the census says {:?}", self.census().await);
         }
     }
 

@@ -27,3 +27,6 @@ pub use load::Load;
 pub use proxy::Proxy;
 pub use services::services;
 pub use stepper::Stepper;
+
+/// How long a test waits for what must come, on a machine that has next to no time for it: only a failure takes as long.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(180);

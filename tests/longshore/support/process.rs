@@ -3,14 +3,14 @@
 use std::{
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use longshore::workers::{self, failpoints};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    database,
+    PATIENCE, database,
     fleet::{POLL, run, work},
     kinds, load, services,
 };
@@ -65,15 +65,16 @@ impl WorkerProcess {
         self.0.wait().expect("its end")
     }
 
-    /// Waits until it has ended by itself; fails when it lives on for a minute.
+    /// Waits until it has ended by itself; fails when it lives on.
     pub async fn end(mut self) -> ExitStatus {
-        for _ in 0..6000 {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
             if let Some(status) = self.0.try_wait().expect("a look") {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("waited a minute for the process to end");
+        panic!("waited {PATIENCE:?} for the process to end");
     }
 }
 

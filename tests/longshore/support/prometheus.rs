@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::http;
+use super::{PATIENCE, http};
 
 /// Installs `prometheus` and `promtool`, without starting a service.
 pub const INSTALL: &str = "apt-get install -y --no-install-recommends prometheus";
@@ -77,9 +77,9 @@ impl Prometheus {
     }
 
     async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         while !condition().await {
-            assert!(Instant::now() < deadline, "waited a minute until {what}");
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} until {what}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }

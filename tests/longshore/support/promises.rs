@@ -1,11 +1,9 @@
 //! What must hold once a fleet is idle again, whatever it went through.
 
-use std::time::Duration;
-
 use longshore::workers::{enqueue::Options, ids::TeamId, job::Limit};
 use uuid::Uuid;
 
-use super::{Fleet, kinds::Scripted};
+use super::{Fleet, PATIENCE, kinds::Scripted};
 
 /// How the database shows that a promise was broken: each question counts the offenders.
 const BROKEN: &[(&str, &str)] = &[
@@ -59,7 +57,7 @@ impl Fleet {
             self.until(&format!("a job to be admitted behind {key:?}"), || async { self.effects(job).await == 1 }).await;
         }
         // Whoever held a key at the end of time: nothing follows that is not asked for.
-        tokio::time::timeout(Duration::from_secs(60), self.all_settled()).await.expect("an idle fleet");
+        tokio::time::timeout(PATIENCE, self.all_settled()).await.expect("an idle fleet");
         self.nothing_lost().await;
     }
 }

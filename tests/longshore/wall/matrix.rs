@@ -247,6 +247,13 @@ fn table_rules(table: &Subject, roles: &BTreeMap<&'static str, BTreeMap<&'static
                 if !table.of_teams {
                     continue;
                 }
+                let tenant = matches!(role, "api" | "worker" | "scheduler");
+                if table.name == "longshore.senders" && tenant && !matches!(operation, "select" | "copy_to" | "foreign") {
+                    must(letter == 'd', "only an operator gives a team a number: what is written to it goes there");
+                }
+                if table.name == "longshore.webhook_deliveries" && operation == "update" && tenant && role != "worker" {
+                    must(letter == 'd', "nobody changes what is told behind the event, and only workers note what came of it");
+                }
                 let sees = matches!(letter, 'v' | 'a');
                 match role {
                     // Its duty is to find what is due, of all teams: policies that carry their reason.

@@ -264,6 +264,26 @@ async fn nobody_who_may_enqueue_has_something_signed_that_did_not_happen() {
 }
 
 #[tokio::test]
+async fn only_a_deliverys_own_job_calls_the_receiver_however_many_are_enqueued() {
+    let (world, receiver) = (World::new().await, Receiver::open().await);
+    let (id, _) = world.endpoint(&receiver.url(), &["job.done"]).await;
+    world.one_done().await;
+    let delivery = world.delivery(id).await;
+    let strange = DeliverWebhook { delivery_id: delivery.id.0 };
+    for _ in 0..20 {
+        world.worker.enqueue(world.team, &strange).await;
+    }
+    receiver.will([Say::Status(500)]);
+    world.deliver().await;
+    assert_eq!(receiver.got().len(), 1, "once, by its own job");
+    let stands = world.delivery(id).await;
+    assert_eq!((stands.state.as_str(), stands.job, stands.attempts), ("waiting", delivery.job, 1), "the others changed nothing");
+    world.worker.enqueue(world.team, &strange).await;
+    world.deliver_later().await;
+    assert_eq!((receiver.got().len(), world.delivery(id).await.state.as_str()), (2, "delivered"));
+}
+
+#[tokio::test]
 async fn deliveries_are_forgotten_in_time() {
     let (world, receiver) = (World::new().await, Receiver::open().await);
     let (id, _) = world.endpoint(&receiver.url(), &["job.done"]).await;

@@ -199,3 +199,24 @@ async fn the_document_for_receivers_shows_every_event_as_it_is() {
     let all: BTreeSet<_> = EVENTS.iter().map(|event| event.name).chain(["webhook.test"]).collect();
     assert_eq!(shown, all);
 }
+
+#[tokio::test]
+async fn of_many_endpoints_made_at_once_no_more_come_to_be_than_a_team_may_have() {
+    let door = open().await;
+    let body = wanted();
+    let answers = futures_util::future::join_all((0..40).map(|_| door.post(PLACE, &body))).await;
+    let made = answers.iter().filter(|answer| answer.status() == 201).count();
+    assert_eq!(made, 20);
+}
+
+#[tokio::test]
+async fn where_no_secret_can_be_kept_a_caller_hears_so_and_nothing_of_the_keys() {
+    let door = open().await;
+    let made = door.post(PLACE, &wanted()).await;
+    assert_eq!(made.status(), 201);
+    // What was put under a key that this process is not given any more.
+    let order = "update longshore.data_keys set master_key = 'another-2025'";
+    sqlx::raw_sql(order).execute(&door.db.admin).await.expect("another key");
+    let refused = problem(door.post(PLACE, &wanted()).await, 503, "no_keyring").await;
+    assert!(!refused.to_string().contains("another-2025") && !refused.to_string().contains("longshore secrets"), "{refused}");
+}

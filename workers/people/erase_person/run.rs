@@ -2,7 +2,8 @@
 //!
 //! First the number is suppressed, so that nothing is sent any more; what is under way ends by itself, and is waited for. Then
 //! goes what is theirs alone, in one transaction; then their records in uploaded files, and what was exported of them; then
-//! every table is looked through for words that name them, round after round, until a round finds none.
+//! every table is looked through for words that name them, round after round, until a round finds none. Meanwhile they may
+//! write, or a file may bring them anew: what is theirs alone is asked for again before each round, and once more at the end.
 
 use std::time::Duration;
 
@@ -27,11 +28,10 @@ const WAIT: Duration = Duration::from_secs(15);
 const ROUNDS: u32 = 8;
 
 /// How far it is.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Stage {
-    /// At what is theirs alone.
-    #[default]
-    Own,
+    /// At what is theirs alone; behind the first round at what came since, with the next round's beginning.
+    Own(Option<Walk>),
     /// In uploaded files, behind this one.
     Files {
         /// The last file that is done.
@@ -43,43 +43,49 @@ enum Stage {
     Exports,
     /// In every table.
     Words(Walk),
+    /// Looked for once more, behind a round that found nothing.
+    Last(Walk),
 }
 
 impl ErasePerson {
     pub(super) async fn work(&self, ctx: &Ctx) -> Outcome {
-        let mut stage: Stage = ctx.last_checkpoint().await?.unwrap_or_default();
+        let mut stage = ctx.last_checkpoint().await?.unwrap_or(Stage::Own(None));
         loop {
             ctx.check_cancelled()?;
             stage = match stage {
-                Stage::Own => self.erase_own(ctx).await?,
+                Stage::Own(walk) => self.erase_own(ctx, walk).await?,
                 Stage::Files { after, stale } => self.erase_in_files(ctx, after, stale).await?,
                 Stage::Exports => self.erase_exports(ctx).await?,
-                Stage::Words(walk) => match self.erase_words(ctx, walk).await? {
-                    Some(walk) => Stage::Words(walk),
-                    None => return self.end(ctx).await,
+                Stage::Words(walk) => self.erase_words(ctx, walk).await?,
+                Stage::Last(walk) => match self.end(ctx, walk).await? {
+                    Ok(ended) => return ended,
+                    Err(walk) => Stage::Words(walk),
                 },
             };
         }
     }
 
-    async fn erase_own(&self, ctx: &Ctx) -> Result<Stage, Stop> {
+    async fn erase_own(&self, ctx: &Ctx, walk: Option<Walk>) -> Result<Stage, Stop> {
         let (team, request) = (ctx.team(), self.request_id);
         let mut tx = ctx.tx().await?;
-        let found = sqlx::query_file!("people/erase_person/find.sql", team.0, request).fetch_one(&mut *tx).await?;
-        for phone in &found.phones {
-            opt_out::suppress(&mut tx, team, phone, Reason::DncRequest, &format!("erasure request {request}")).await?;
+        let phones = requests::find(&mut tx, team, request).await?;
+        // From the first erasure on the number's digest keeps it from being texted.
+        if walk.is_none() {
+            for phone in &phones {
+                opt_out::suppress(&mut tx, team, phone, Reason::DncRequest, &format!("erasure request {request}")).await?;
+            }
         }
-        let waits = sqlx::query_file_scalar!("people/erase_person/erase_own.sql", team.0, request).fetch_one(&mut *tx).await?;
-        let stage = Stage::Files { after: 0, stale: None };
-        if waits.is_none() {
+        let own = sqlx::query_file!("people/erase_person/erase_own.sql", team.0, request).fetch_one(&mut *tx).await?;
+        let stage = walk.map_or(Stage::Files { after: 0, stale: None }, Stage::Words);
+        if own.waits.is_none() {
             ctx.checkpoint(&mut tx, 0, None, &stage).await?;
         }
         ctx.keep_lease(&mut tx).await?;
         failpoint!(BeforeCommit);
         tx.commit().await?;
         failpoint!(AfterCommit);
-        match waits {
-            Some(waits) => Err(Stop::snooze(WAIT, format!("waits for {waits}"))),
+        match own.waits {
+            Some(waits) => Err(waits_for(&waits)),
             None => Ok(stage),
         }
     }
@@ -94,9 +100,7 @@ impl ErasePerson {
         let stage = Stage::Files { after: file.file_id, stale };
         let mut tx = ctx.fenced_tx().await?;
         if let Some((key, records)) = blanked {
-            sqlx::query_file!("people/raw_files/replace.sql", ctx.team().0, self.request_id, file.file_id, records, key)
-                .fetch_one(&mut *tx)
-                .await?;
+            raw_files::replace(&mut tx, ctx.team(), self.request_id, &file, records, &key).await?;
         }
         ctx.checkpoint(&mut tx, 0, None, &stage).await?;
         failpoint!(BeforeCommit);
@@ -120,8 +124,8 @@ impl ErasePerson {
         Ok(stage)
     }
 
-    /// One round at most. `None`: a whole round found nothing.
-    async fn erase_words(&self, ctx: &Ctx, mut walk: Walk) -> Result<Option<Walk>, Stop> {
+    /// One round, and what follows it: another, or the last look.
+    async fn erase_words(&self, ctx: &Ctx, mut walk: Walk) -> Result<Stage, Stop> {
         let mut tx = ctx.tx().await?;
         let places = walk::places(&mut tx).await?;
         tx.commit().await?;
@@ -140,26 +144,43 @@ impl ErasePerson {
             failpoint!(MidChunk);
             tx.commit().await?;
         }
-        if walk.found == 0 {
-            return Ok(None);
-        }
-        let (left, rounds) = (walk.left, walk.rounds);
+        let (found, left, rounds) = (walk.found, walk.left, walk.rounds);
         walk.again();
+        let next = if found == 0 { Stage::Last(walk) } else { Stage::Own(Some(walk)) };
         let mut tx = ctx.fenced_tx().await?;
-        ctx.checkpoint(&mut tx, 0, None, Stage::Words(walk.clone())).await?;
+        ctx.checkpoint(&mut tx, 0, None, &next).await?;
         tx.commit().await?;
         if left > 0 {
             return Err(Stop::snooze(WAIT, "waits for jobs about them that still run"));
         }
-        if rounds >= ROUNDS {
+        if found > 0 && rounds >= ROUNDS {
             return Err(Stop::snooze(WAIT * 20, "somebody goes on writing what is being erased"));
         }
-        Ok(Some(walk))
+        Ok(next)
     }
 
-    async fn end(&self, ctx: &Ctx) -> Outcome {
+    /// Ends the request, if nothing of theirs came in behind the round that found nothing; else that is gone now, and the words
+    /// that came with it are looked for.
+    async fn end(&self, ctx: &Ctx, walk: Walk) -> Result<Result<Outcome, Walk>, Stop> {
+        let (team, request) = (ctx.team(), self.request_id);
         let mut tx = ctx.tx().await?;
-        let receipt = requests::end(&mut tx, ctx.team(), self.request_id, None, json!({})).await?;
-        ctx.complete(tx, receipt).await
+        requests::find(&mut tx, team, request).await?;
+        let own = sqlx::query_file!("people/erase_person/erase_own.sql", team.0, request).fetch_one(&mut *tx).await?;
+        if let Some(waits) = own.waits {
+            tx.commit().await?;
+            return Err(waits_for(&waits));
+        }
+        if own.erased > 0 {
+            ctx.checkpoint(&mut tx, 0, None, Stage::Words(walk.clone())).await?;
+            ctx.keep_lease(&mut tx).await?;
+            tx.commit().await?;
+            return Ok(Err(walk));
+        }
+        let receipt = requests::end(&mut tx, team, request, None, json!({})).await?;
+        Ok(Ok(ctx.complete(tx, receipt).await))
     }
+}
+
+fn waits_for(what: &str) -> Stop {
+    Stop::snooze(WAIT, format!("waits for {what}"))
 }

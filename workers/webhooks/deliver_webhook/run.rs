@@ -76,11 +76,16 @@ impl DeliverWebhook {
     async fn open(&self, ctx: &Ctx) -> Result<Result<Letter, Outcome>, Stop> {
         let team = ctx.team();
         let mut tx = ctx.tx().await?;
-        let Some(row) =
-            sqlx::query_file!("webhooks/deliver_webhook/find.sql", team.0, self.delivery_id).fetch_optional(&mut *tx).await?
-        else {
+        let found = sqlx::query_file!("webhooks/deliver_webhook/find.sql", team.0, self.delivery_id, ctx.job().0);
+        let Some(row) = found.fetch_optional(&mut *tx).await? else {
             return Err(Stop::dead(anyhow!("the team has no delivery {}", self.id())));
         };
+        // Whoever may enqueue could have us call somebody's server as often and as fast as they like.
+        if !row.own {
+            tx.commit().await?;
+            let output = json!({ "delivered": false, "reason": "another job delivers it" });
+            return Ok(Err(ctx.complete(ctx.tx().await?, output).await));
+        }
         if row.state == "delivered" {
             tx.commit().await?;
             return Ok(Err(ctx.complete(ctx.tx().await?, json!({ "delivered": true, "earlier": true })).await));
@@ -131,7 +136,7 @@ impl DeliverWebhook {
             _ => None,
         };
         let mut tx = ctx.fenced_tx().await?;
-        sqlx::query_file!("webhooks/deliver_webhook/tried.sql", team.0, self.delivery_id, status, problem, ended)
+        sqlx::query_file!("webhooks/deliver_webhook/tried.sql", team.0, self.delivery_id, status, problem, ended, ctx.job().0)
             .execute(&mut *tx)
             .await?;
         let output = json!({ "delivered": problem.is_none(), "status": status, "reason": problem });

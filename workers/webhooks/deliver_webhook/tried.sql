@@ -1,7 +1,8 @@
 -- Notes one try of a delivery, and its end where this was the last ($5). One that was given up before and is tried again after
--- all waits anew.
+-- all waits anew, and has this job ($6).
 update longshore.webhook_deliveries
 set attempts = attempts + 1,
+    job_id = $6,
     status = $3,
     problem = left($4, 500),
     tried_at = now(),

@@ -556,6 +556,8 @@ export type JobState = "waiting" | "running" | "done" | "dead" | "cancelled";
 
 /** A key, without its secret. */
 export interface KeyBody {
+  /** Of which so many at once. */
+  burst?: number | null;
   created_at: string;
   /** When it ends by itself. */
   expires_at?: string | null;
@@ -568,6 +570,8 @@ export interface KeyBody {
   name: string;
   /** Who acts with it, where it is no key of the team's but the token of an operator. */
   operator?: string | null;
+  /** Requests that it may make a second, where it has a rate of its own; never more than every key. */
+  per_second?: number | null;
   revoked_at?: string | null;
   scopes: string[];
 }
@@ -579,12 +583,26 @@ export interface KeyPage {
   next?: string | null;
 }
 
+/** A live key that has a rate of its own. */
+export interface KeyRate {
+  /** Of which so many at once. */
+  burst: number;
+  /** Its public id. */
+  key: string;
+  /** Requests a second. */
+  per_second: number;
+}
+
 /** A key to make. */
 export interface KeyRequest {
+  /** Of which so many at once; twice the rate if not said. */
+  burst?: number | null;
   /** When it ends by itself; never if not said. */
   expires_at?: string | null;
   /** What you call it, to know it again. */
   name: string;
+  /** Requests that it may make a second: no more than every key may, nor than your own. As those if not said. */
+  per_second?: number | null;
   /** What it may do: enqueue, read and cancel if not said. Nothing that your own key may not. */
   scopes?: string[] | null;
 }
@@ -696,7 +714,7 @@ export interface PlanRequest {
   limit?: number;
   /** Why, for whoever looks at it later. */
   note?: string | null;
-  /** What is done to each payload: a JSON patch (RFC 6902). */
+  /** What is done to each payload: a JSON patch (RFC 6902) of at most 50 operations. */
   patch?: Record<string, unknown>[] | null;
   /** Replays a second at most. */
   rate_per_second?: number | null;
@@ -791,6 +809,8 @@ export interface Quotas {
   queues: QueueQuota[];
   /** Rates that its jobs share by name, its own and those of every team. */
   rates: RateQuota[];
+  /** Over HTTP. */
+  requests: RequestQuota;
 }
 
 /** A rate that jobs share by name. */
@@ -825,6 +845,24 @@ export interface Replayed {
   id: string;
   /** The dead letter. */
   replay_of: string;
+}
+
+/** What the team's keys may ask for over HTTP. */
+export interface RequestQuota {
+  /** Bytes of a batch's body. */
+  batch_bytes: number;
+  /** Jobs of a batch. */
+  batch_jobs: number;
+  /** Bytes of a body. */
+  body_bytes: number;
+  /** Of which so many at once. */
+  burst: number;
+  /** Keys that have a smaller rate of their own. */
+  keys: KeyRate[];
+  /** Requests of one key a second, in all processes. */
+  per_second: number;
+  /** Answers that one key waits for at once (`?wait=`, `/events`), in one process. */
+  waiting: number;
 }
 
 /** How a secret is replaced. */
@@ -1992,7 +2030,7 @@ export class Longshore extends Requests {
   /**
    * Replace a key.
    *
-   * The new key has the same name, scopes and life; the old one lives on for the grace, so that nothing stops while the new one
+   * The new key has the same name, scopes, rate and life; the old one lives on for the grace, so that nothing stops while the new one
    * is put in its place. Only one replacement at a time: two keys that replace each other live at most.
    *
    * `POST /v1/keys/{id}/rotate`
@@ -2038,7 +2076,7 @@ export class Longshore extends Requests {
   /**
    * Show quotas.
    *
-   * What the team may have in each queue, and what it has, as measured a few seconds ago.
+   * What the team may have in each queue, and what it has, as measured a few seconds ago; and what its keys may ask for.
    *
    * `GET /v1/quotas`
    */

@@ -25,6 +25,7 @@ use crate::{
     enqueue::{self, EnqueueError, Options},
     ids::{CampaignId, JobId, TeamId},
     job::Invalid,
+    messages::content,
 };
 
 /// Why a campaign could not be created, moved or deleted.
@@ -245,6 +246,7 @@ pub async fn clone(conn: &mut PgConnection, team: TeamId, source: CampaignId, na
     let Some(made) = made else { return Err(CampaignError::NameTaken { name }) };
     sqlx::query_file!("enrollment/campaigns/clone_steps.sql", team.0, source.0, made).execute(&mut *conn).await?;
     sqlx::query_file!("enrollment/campaigns/clone_variants.sql", team.0, source.0, made).execute(&mut *conn).await?;
+    content::copy(conn, team, source, CampaignId(made)).await?;
     sync(conn, team, CampaignId(made)).await?;
     let after = json!({ "name": name, "cloned_from": source });
     write_down(conn, team, CampaignId(made), "campaign.clone", None, Some(after)).await?;

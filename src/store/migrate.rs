@@ -17,7 +17,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
-const FUNCTIONS: [&str; 20] = [
+const FUNCTIONS: [&str; 21] = [
     include_str!("../../migrations/functions/10_checks.sql"),
     include_str!("../../migrations/functions/11_enqueue.sql"),
     include_str!("../../migrations/functions/12_enqueue_many.sql"),
@@ -38,6 +38,7 @@ const FUNCTIONS: [&str; 20] = [
     include_str!("../../migrations/functions/51_people.sql"),
     include_str!("../../migrations/functions/52_settings.sql"),
     include_str!("../../migrations/functions/53_webhooks.sql"),
+    include_str!("../../migrations/functions/61_sending.sql"),
 ];
 /// Raised with every release that changes a function, so that an older build knows newer ones when it meets them.
 const EDITION: i32 = 1;

@@ -6,5 +6,5 @@ pub use crate::{
     enrollment::{
         end_enrollments::EndEnrollments, enroll_batch::EnrollBatch, refresh_tags::RefreshTags, run_sequence::RunSequence,
     },
-    messages::send_sms::SendSms,
+    messages::{pull_deactivations::PullDeactivations, send_sms::SendSms},
 };

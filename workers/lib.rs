@@ -69,6 +69,7 @@ pub mod enrollment {
 #[cfg(not(feature = "handlers"))]
 /// Messages: payloads.
 pub mod messages {
+    pub mod pull_deactivations;
     pub mod send_sms;
 }
 
@@ -89,6 +90,7 @@ pub fn registry() -> registry::Registry {
         .add::<enrollment::enroll_batch::EnrollBatch>()
         .add::<enrollment::refresh_tags::RefreshTags>()
         .add::<enrollment::run_sequence::RunSequence>()
+        .add::<messages::pull_deactivations::PullDeactivations>()
         .add::<messages::send_sms::SendSms>()
         .add::<secrets::rotate_secrets::RotateSecrets>()
         .add::<people::erase_person::ErasePerson>()

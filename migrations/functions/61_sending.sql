@@ -95,7 +95,7 @@ end $$;
 create or replace function longshore.open_gate(team uuid, message bigint, judged_at timestamptz)
 returns table (
   campaign_id bigint, lead_id bigint, state text, sender text, recipient text, body text, purpose text, looks smallint, tries smallint,
-  attempted_at timestamptz, age_seconds double precision, hold_job bigint, hold_credits bigint,
+  attempted_at timestamptz, age_seconds double precision, taken boolean,
   campaign text, lead_stopped boolean, same_number boolean, lead_state text, enrollment text, suppressed text[],
   consent_id bigint, consent_level text, consent_proven boolean, consent_expires_at timestamptz,
   sent_lately bigint, frees_in_seconds double precision,
@@ -123,8 +123,7 @@ begin
   tries := m.tries;
   attempted_at := m.attempted_at;
   age_seconds := extract(epoch from clock_timestamp() - m.attempted_at);
-  hold_job := m.hold_job;
-  hold_credits := m.hold_credits;
+  taken := m.accepted_at is not null;
   if m.state <> 'planned' then
     return next;
     return;
@@ -366,8 +365,8 @@ begin
 end $$;
 
 -- A person says what became of a message whose outcome nobody knows: `sent` (the vendor has it, under this id where it is known),
--- `not_sent` (it goes through the gates again), `given_up` (it ends here). The job that waits for it is woken, and settles the
--- credits. `done` is false when its outcome is known by now; `state` says what it is. No row: no such message.
+-- `not_sent` (it goes through the gates again), `given_up` (it ends here; its credits stay reserved and are taken when their time is
+-- over). The job that waits for it is woken. `done` is false when its outcome is known by now; `state` says what it is. No row: no such message.
 create or replace function longshore.resolve_message(team uuid, message bigint, outcome text, vendor_id text, out done boolean, out state text)
 returns setof record
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -393,6 +392,10 @@ begin
     where x.team_id = team and x.message_id = message;
     insert into longshore.message_decisions (team_id, message_id, judged_at, verdict, rule, rules_version, inputs)
     values (team, message, now(), 'resolve', 'resolved_' || outcome, 'operator', jsonb_build_object('looks', m.looks, 'attempted_at', m.attempted_at));
+    if outcome <> 'given_up' and exists (select from longshore.credit_holds h where h.team_id = team and h.job_id = m.hold_job and h.step = 'sms'
+        and h.call = m.tries and h.state in ('held', 'unknown')) then
+      perform longshore.credit_capture(team, m.hold_job, 'sms', m.tries::integer, case outcome when 'sent' then m.hold_credits else 0 end);
+    end if;
     perform queue.unpark(team, 'unknown_outcome message ' || message || ':');
     perform longshore.audit_deed(team, null, 'message.resolve', 'message ' || message, null, jsonb_build_object('state', m.state, 'reason', m.state_reason),
       jsonb_build_object('outcome', outcome, 'state', state));

@@ -1,4 +1,4 @@
--- Records that the vendor has a message, unless that is known already.
+-- Records that the vendor has a message, unless that is known already. Says what is held for it.
 update longshore.messages
 set state = 'accepted',
     state_reason = null,
@@ -10,3 +10,4 @@ set state = 'accepted',
 where team_id = $1
   and message_id = $2
   and state in ('dispatching', 'unknown')
+returning hold_job, tries

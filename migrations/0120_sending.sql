@@ -39,8 +39,11 @@ call longshore.protect('longshore.sender_standing', 'select, update');
 revoke update on longshore.sender_standing from longshore_scheduler, longshore_operator;
 grant insert on longshore.sender_standing to longshore_engine;
 
+-- What a campaign's messages are for. It decides which consent they need, and what becomes of one when nobody knows whether it left.
+alter table longshore.campaigns
+  add column purpose text not null default 'marketing' check (purpose in ('marketing', 'transactional'));
+
 alter table longshore.messages
-  add column purpose text not null default 'marketing' check (purpose in ('marketing', 'transactional')),
   add column tries smallint not null default 0,     -- how often it was marked for the vendor
   add column slot_sender text,                      -- in whose line it has a place
   add column slot_at timestamptz,                   -- and when its turn is

@@ -110,7 +110,8 @@ begin
   select x.campaign_id, x.lead_id into campaign_id, lead_id from longshore.messages x where x.team_id = team and x.message_id = message;
   if not found then return; end if;
   -- Always in this order: whoever else takes two of these rows takes them so (migration 0040).
-  select c.state into campaign from longshore.campaigns c where c.team_id = team and c.campaign_id = open_gate.campaign_id for share;
+  select c.state, c.purpose into campaign, purpose from longshore.campaigns c
+  where c.team_id = team and c.campaign_id = open_gate.campaign_id for share;
   select l.phone, l.state, l.stopped_at is not null into lead_phone, lead_state, lead_stopped from longshore.leads l
   where l.team_id = team and l.lead_id = open_gate.lead_id for no key update;
   select * into m from longshore.messages x where x.team_id = team and x.message_id = message for update;
@@ -118,7 +119,6 @@ begin
   sender := m.sender;
   recipient := m.recipient;
   body := m.body;
-  purpose := m.purpose;
   looks := m.looks;
   tries := m.tries;
   attempted_at := m.attempted_at;
@@ -138,7 +138,7 @@ begin
   select c.consent_id, c.level, c.evidence is not null, c.expires_at into consent_id, consent_level, consent_proven, consent_expires_at
   from longshore.consents c
   where c.team_id = team and c.phone = m.recipient and c.revoked_at is null
-    and (c.purpose = m.purpose or (m.purpose = 'transactional' and c.purpose = 'marketing'))
+    and (c.purpose = open_gate.purpose or (open_gate.purpose = 'transactional' and c.purpose = 'marketing'))
   order by (c.expires_at is null or c.expires_at > judged_at) desc, (c.level = 'express_written') desc, c.expires_at desc nulls first, c.consent_id
   limit 1;
   select count(*), coalesce(extract(epoch from min(x.attempted_at) + interval '24 hours' - now()), 0)::double precision

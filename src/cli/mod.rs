@@ -21,6 +21,7 @@ mod jobs;
 mod keys;
 mod kinds;
 mod lanes;
+mod messages;
 mod output;
 mod people;
 mod plans;
@@ -29,6 +30,7 @@ mod queues;
 mod quotas;
 mod schedules;
 mod secrets;
+mod senders;
 mod serve;
 mod settings;
 mod settle;
@@ -139,6 +141,12 @@ enum Command {
     /// Campaigns: list, show, activate, pause, resume, stop
     #[command(subcommand)]
     Campaigns(campaigns::Command),
+    /// Messages: those of unknown outcome (list, resolve), and what people write
+    #[command(subcommand)]
+    Messages(messages::Command),
+    /// The numbers that a team texts from: list, put, retire, release
+    #[command(subcommand)]
+    Senders(senders::Command),
     /// A person's data: erase, export, requests
     #[command(subcommand)]
     People(people::Command),
@@ -195,6 +203,8 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Webhooks(command) => Box::pin(webhooks::run(command, env)).await,
         Command::Credits(command) => credits::run(command, env).await,
         Command::Campaigns(command) => Box::pin(campaigns::run(command, env)).await,
+        Command::Messages(command) => messages::run(command, env).await,
+        Command::Senders(command) => senders::run(command, env).await,
         Command::People(command) => people::run(command, env).await,
         Command::Audit(command) => audit::run(command, env).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),

@@ -15,6 +15,7 @@ mod kind;
 mod meter;
 mod place;
 mod report;
+mod texts;
 mod worker;
 
 pub mod backlog;
@@ -23,11 +24,13 @@ pub mod drain;
 pub mod enqueue;
 pub mod fair;
 pub mod front;
+pub mod gates;
 pub mod keys;
 pub mod limits;
 pub mod memory;
 pub mod pickup;
 pub mod processes;
+pub mod send;
 pub mod singles;
 
 use std::{
@@ -63,6 +66,8 @@ pub enum Measurement {
     Processes(processes::Sizes),
     Memory(memory::Sizes),
     Keys(keys::Sizes),
+    Send(send::Sizes),
+    Gates(gates::Sizes),
 }
 
 impl Measurement {
@@ -81,6 +86,8 @@ impl Measurement {
             Self::Processes(processes::Sizes::scaled(scale)),
             Self::Memory(memory::Sizes::scaled(scale)),
             Self::Keys(keys::Sizes::scaled(scale)),
+            Self::Send(send::Sizes::scaled(scale)),
+            Self::Gates(gates::Sizes::scaled(scale)),
         ]
     }
 }
@@ -135,6 +142,8 @@ impl<'a> Bench<'a> {
             Measurement::Processes(sizes) => Box::pin(processes::run(self, sizes)).await,
             Measurement::Memory(sizes) => Box::pin(memory::run(self, sizes)).await,
             Measurement::Keys(sizes) => Box::pin(keys::run(self, sizes)).await,
+            Measurement::Send(sizes) => Box::pin(send::run(self, sizes)).await,
+            Measurement::Gates(sizes) => Box::pin(gates::run(self, sizes)).await,
         };
         let swept = self.sweep().await;
         measured.with_context(|| format!("the last that its processes logged:\n{}", self.log_tail()))?;

@@ -54,12 +54,22 @@ enum Gate {
 }
 
 /// What a decision is made from and written down with.
-struct Case<'a> {
+struct Case {
     facts: Facts,
     rules: Rules,
-    book: &'a Book,
+    book: &'static Book,
     sms: OutboundSms,
     segments: u32,
+}
+
+/// How a run finds its message.
+enum Look {
+    /// To be decided about.
+    Planned(Box<Case>),
+    /// Marked by an earlier run.
+    Marked(Marked),
+    /// Over, as this says.
+    Ended(Value),
 }
 
 impl SendSms {
@@ -76,11 +86,42 @@ impl SendSms {
     }
 
     async fn gate(&self, ctx: &Ctx) -> Result<Gate, Stop> {
-        let team = ctx.team();
         // The lease is asserted last, behind the hotter locks: migration 0120 has the order.
         let mut tx = ctx.tx().await?;
+        match self.look(ctx, &mut tx).await? {
+            Look::Planned(case) => {
+                // From here on the clock runs: what the gates saw must still hold when the vendor has the message.
+                let deadline = Instant::now() + ctx.services().rules.messages.dispatch_deadline();
+                self.decide(ctx, tx, *case, deadline).await
+            }
+            Look::Marked(marked) => Ok(Gate::Ask(marked)),
+            Look::Ended(output) => Ok(Gate::Ended(tx, output)),
+        }
+    }
+
+    /// What the gates say of a planned message at this moment; `None` for one that is not planned. Nothing is marked and nothing
+    /// is written down: for whoever measures or wonders.
+    pub async fn judge(&self, ctx: &Ctx) -> Result<Option<Verdict>, Stop> {
+        let mut tx = ctx.tx().await?;
+        let verdict = match self.look(ctx, &mut tx).await? {
+            Look::Planned(case) => Some(gates::decide(&case.facts, &case.sms.to, &case.rules, case.book, ctx.now())),
+            Look::Marked(_) | Look::Ended(_) => None,
+        };
+        tx.rollback().await?;
+        Ok(verdict)
+    }
+
+    /// Passes the gates for good, without the call behind them: true where the message is marked. For whoever measures.
+    #[doc(hidden)]
+    pub async fn mark(&self, ctx: &Ctx) -> Result<bool, Stop> {
+        Ok(matches!(self.gate(ctx).await?, Gate::Call(..)))
+    }
+
+    /// Holds the message and gathers what its gates ask.
+    async fn look(&self, ctx: &Ctx, tx: &mut Tx) -> Result<Look, Stop> {
+        let team = ctx.team();
         let row = sqlx::query_file!("messages/send_sms/open_gate.sql", team.0, self.message_id, ctx.now())
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
         let Some(row) = row else {
             return Err(Stop::dead(anyhow::anyhow!("the team has no message {}", self.message_id)));
@@ -99,19 +140,18 @@ impl SendSms {
             ("dispatching" | "unknown", Some(attempted_at)) => {
                 let age = Duration::try_from_secs_f64(row.age_seconds.unwrap_or_default()).unwrap_or_default();
                 let looks = usize::try_from(row.looks).unwrap_or_default();
-                return Ok(Gate::Ask(Marked { sms, attempted_at, age, looks, purpose }));
+                return Ok(Look::Marked(Marked { sms, attempted_at, age, looks, purpose }));
             }
             (ended, _) => {
                 // A callback was here first, and settled nothing.
                 if row.taken {
-                    record::settle(&mut tx, team, self.message_id, ctx.services().rules.messages.segment_credits).await?;
+                    let price = ctx.services().rules.messages.segment_credits.max(0);
+                    record::settle(tx, team, self.message_id, price).await?;
                 }
-                return Ok(Gate::Ended(tx, json!({ "state": ended })));
+                return Ok(Look::Ended(json!({ "state": ended })));
             }
         }
 
-        // From here on the clock runs: what the gates see must still hold when the vendor has the message.
-        let deadline = Instant::now() + ctx.services().rules.messages.dispatch_deadline();
         let level = row.consent_level.as_deref().and_then(Level::parse);
         let consent = row.consent_id.zip(level).map(|(consent_id, level)| Consent {
             consent_id,
@@ -139,12 +179,11 @@ impl SendSms {
             },
         };
         let segments = segments::count(&sms.body).count;
-        let rules = ctx.services().rules.messages.narrowed(&*ctx.settings_lately(&mut tx).await?);
-        let case = Case { facts, rules, book: Book::shipped().or_dead()?, sms, segments };
-        self.decide(ctx, tx, case, deadline).await
+        let rules = ctx.services().rules.messages.narrowed(&*ctx.settings_lately(&mut *tx).await?);
+        Ok(Look::Planned(Box::new(Case { facts, rules, book: Book::shipped().or_dead()?, sms, segments })))
     }
 
-    async fn decide(&self, ctx: &Ctx, mut tx: Tx, mut case: Case<'_>, deadline: Instant) -> Result<Gate, Stop> {
+    async fn decide(&self, ctx: &Ctx, mut tx: Tx, mut case: Case, deadline: Instant) -> Result<Gate, Stop> {
         let (team, now) = (ctx.team(), ctx.now());
         let verdict = gates::decide(&case.facts, &case.sms.to, &case.rules, case.book, now);
         let inputs = self.inputs(ctx, &case);
@@ -186,7 +225,7 @@ impl SendSms {
     }
 
     /// The gates that messages share, and the mark.
-    async fn pass(&self, ctx: &Ctx, mut tx: Tx, case: Case<'_>, inputs: Value, deadline: Instant) -> Result<Gate, Stop> {
+    async fn pass(&self, ctx: &Ctx, mut tx: Tx, case: Case, inputs: Value, deadline: Instant) -> Result<Gate, Stop> {
         let Case { rules, book, sms, segments, .. } = case;
         let vendor = ctx.services().vendors.sms.name();
         let price = i64::from(segments) * rules.segment_credits.max(0);
@@ -226,7 +265,7 @@ impl SendSms {
     }
 
     /// The evidence: the facts, and where the recipient may be. No phone number, no text.
-    fn inputs(&self, ctx: &Ctx, case: &Case<'_>) -> Value {
+    fn inputs(&self, ctx: &Ctx, case: &Case) -> Value {
         let place = case.book.atlas.locate(&case.sms.to, case.facts.lead_state.as_deref()).ok();
         let zones: Vec<&str> = place.iter().flat_map(|place| place.zones.iter().map(|zone| zone.name())).collect();
         json!({

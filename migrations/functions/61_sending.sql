@@ -304,7 +304,7 @@ begin
 end $$;
 
 -- Registers a number for a team, or changes what is set for it; what is null stays as it is. `done`: added, changed, or taken: another
--- team has it.
+-- team has it. With its first number a team also looks daily through the numbers that carriers took back.
 create or replace function longshore.put_sender(team uuid, phone text, pool text default null, per_second double precision default null,
   burst integer default null, daily_segments integer default null, no_cap boolean default false, out done text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -330,9 +330,15 @@ begin
     end if;
     insert into longshore.sender_standing (team_id, phone) values (team, put_sender.phone);
     done := 'added';
+    -- Where builds know how; a database that has had none yet gets it with the next number.
+    if exists (select from queue.kinds k where k.kind = 'pull_deactivations')
+       and not exists (select from queue.schedules x where x.team_id = team and x.name = 'deactivations') then
+      perform queue.put_schedule(team, 'deactivations', 'pull_deactivations', '{}', '41 9 * * *', 'UTC', 'run_once',
+        date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' + interval '1 day 9 hours 41 minutes');
+    end if;
   end if;
   perform longshore.audit_deed(team, null, case done when 'added' then 'sender.add' else 'sender.change' end, 'sender', null,
-    to_jsonb(old) - array['team_id', 'phone', 'created_at'], to_jsonb(new) - array['team_id', 'created_at'] || jsonb_build_object('phone', '…' || right(new.phone, 4)));
+    case done when 'changed' then to_jsonb(old) - array['team_id', 'phone', 'created_at'] end, to_jsonb(new) - array['team_id', 'created_at'] || jsonb_build_object('phone', '…' || right(new.phone, 4)));
 end $$;
 
 -- Takes a number out of use, for good or until `put_sender` names it again. It still hears what people write. False: no such number.

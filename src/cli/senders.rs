@@ -12,22 +12,7 @@ use super::{
     output::{Column, Table},
     problem::{Exit, Problem},
 };
-use crate::{
-    scheduler::cron::next_tick,
-    store::schedules,
-    workers::{
-        job::Job as _,
-        messages::{
-            pull_deactivations::PullDeactivations,
-            senders::{self, Put, Sender, Settings},
-        },
-    },
-};
-
-/// A team that texts looks daily through the numbers that carriers took back.
-const DEACTIVATIONS: &str = "deactivations";
-/// When the vendor's list of the day before is surely there.
-const DAILY: &str = "41 9 * * *";
+use crate::workers::messages::senders::{self, Put, Sender, Settings};
 
 /// What may be asked of numbers.
 #[derive(Debug, Subcommand)]
@@ -165,21 +150,6 @@ async fn put(wanted: &Register, env: &Env) -> Result<Exit, Problem> {
                 .remedy("a number belongs to one team: retire it there, or use another"));
         }
     };
-    if done == "added" && schedules::find(&mut tx, team, DEACTIVATIONS).await?.is_none() {
-        let next_due_at = next_tick(DAILY, "UTC", env.out.now()).map_err(|error| Problem::usage(error.to_string()))?;
-        let wanted = schedules::Wanted {
-            name: DEACTIVATIONS,
-            kind: PullDeactivations::KIND,
-            payload: &json!({}),
-            cron: DAILY,
-            time_zone: "UTC",
-            missed: "run_once",
-            catch_up_most: 1,
-            next_due_at,
-            declared: false,
-        };
-        schedules::put(&mut tx, team, &wanted).await?;
-    }
     tx.commit().await?;
     env.out.told(&json!({ "phone": phone, "team_id": team, "done": done }), &format!("{phone}: {done}"))?;
     Ok(Exit::Done)

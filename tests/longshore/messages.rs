@@ -1,7 +1,12 @@
 //! What is promised of messages: once at most, never past a gate, and an outcome that is always known in the end.
 
+mod credits;
 mod gates;
+mod incoming;
 mod once;
 mod opt_out;
+mod races;
+mod senders;
+mod unknown;
 mod webhooks;
 pub mod world;

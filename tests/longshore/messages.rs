@@ -5,6 +5,7 @@ mod gates;
 mod incoming;
 mod once;
 mod opt_out;
+mod oracles;
 mod races;
 mod senders;
 mod unknown;

@@ -108,6 +108,7 @@ async fn claimed(world: &World, worker: &Stepper, messages: &[(i64, String)]) ->
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_thousands_of_opt_outs_within_fifty_milliseconds_of_a_send_none_is_followed_by_a_text_beyond_the_grace() {
+    #[expect(clippy::disallowed_methods, reason = "a test reads the environment it runs in")]
     let races: usize = std::env::var("LONGSHORE_TEST_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000);
     let world = World::new().await;
     let vendor = Arc::new(Clocked::default());

@@ -32,6 +32,7 @@ declare
   its_reason text;
   known text;
 begin
+  perform queue.guard_team(team);
   select * into own from longshore.senders s where s.team_id = team and s.phone = planned;
   if not found then closed := 'sender_unregistered'; return; end if;
   if own.pool <> '' then
@@ -107,6 +108,7 @@ declare
   m longshore.messages;
   lead_phone text;
 begin
+  perform queue.guard_team(team);
   select x.campaign_id, x.lead_id into campaign_id, lead_id from longshore.messages x where x.team_id = team and x.message_id = message;
   if not found then return; end if;
   -- Always in this order: whoever else takes two of these rows takes them so (migration 0040).
@@ -174,6 +176,7 @@ declare
   filled timestamptz;
   place timestamptz;
 begin
+  perform queue.guard_team(team);
   if team_cap is not null then
     perform pg_advisory_xact_lock(hashtextextended('texts of a day', hashtextextended(team::text, 0)));
   end if;
@@ -258,15 +261,18 @@ end $$;
 -- Writes the evidence of a decision.
 create or replace function longshore.decide(team uuid, message bigint, judged_at timestamptz, verdict text, rule text, rules_version text,
   inputs jsonb) returns void
-language sql set search_path = pg_catalog, pg_temp as $$
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+  perform queue.guard_team(team);
   insert into longshore.message_decisions (team_id, message_id, judged_at, verdict, rule, rules_version, inputs)
-  values (team, message, judged_at, verdict, rule, rules_version, inputs)
-$$;
+  values (team, message, judged_at, verdict, rule, rules_version, inputs);
+end $$;
 
 -- Notes why a message waits, with the evidence. Only when the reason is new, so that a long pause is not written every time.
 create or replace function longshore.put_off(team uuid, message bigint, judged_at timestamptz, rule text, rules_version text, inputs jsonb) returns void
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
+  perform queue.guard_team(team);
   update longshore.messages y set state_reason = rule, changed_at = now()
   where y.team_id = team and y.message_id = message and y.state = 'planned' and y.state_reason is distinct from rule;
   if found then
@@ -284,6 +290,7 @@ declare
   x longshore.sender_standing;
   until timestamptz;
 begin
+  perform queue.guard_team(team);
   select y.* into x from longshore.sender_standing y where y.team_id = team and y.phone = note_sender.phone for update;
   if not found or x.state = 'quarantined' then return; end if;
   if what = 'quarantine' then
@@ -409,6 +416,8 @@ begin
   return next;
 end $$;
 
+-- These act with their caller's rights, and ask whose transaction it is as the others do.
+grant execute on function queue.guard_team(uuid) to longshore_worker, longshore_api;
 grant execute on function longshore.carrier_day(timestamptz), longshore.carrier_midnight(timestamptz),
   longshore.choose_sender(uuid, text, text, text), longshore.open_gate(uuid, bigint, timestamptz),
   longshore.pass_gate(uuid, bigint, text, integer, bigint, bigint, integer, double precision, text, uuid, bigint, bigint, timestamptz, text, jsonb),

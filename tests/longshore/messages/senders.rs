@@ -267,9 +267,10 @@ async fn one_team_sees_and_moves_no_number_of_another() {
     let moved =
         sqlx::query("update longshore.sender_standing set state = 'quarantined'").execute(&mut *tx).await.expect("an update");
     assert_eq!((seen, moved.rows_affected()), (0, 0));
-    // With its number in hand, neither.
-    let note = "select longshore.note_sender($1, $2, 'quarantine', 'x')";
-    sqlx::query(note).bind(world.team.0).bind(SENDER).execute(&mut *tx).await.expect("a note");
-    tx.commit().await.expect("a commit");
+    // With its name and its number in hand, neither.
+    let note = "select longshore.note_sender($1, $2, 'quarantine', 'x')::text";
+    let refused = sqlx::query(note).bind(world.team.0).bind(SENDER).execute(&mut *tx).await.expect_err("a refusal");
+    assert_eq!(refused.as_database_error().and_then(|e| e.code()).as_deref(), Some("LS007"));
+    drop(tx);
     assert_eq!(standing(&world, SENDER).await.0, "well");
 }

@@ -167,6 +167,8 @@ language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
   -- A tenth of a second early is nothing to a carrier: the average holds.
   early constant interval := interval '0.1 seconds';
+  -- Whoever comes later than this (the night lay between) stands in line anew: else all who are late would leave at once.
+  late constant interval := interval '1 minute';
   s longshore.senders;
   x longshore.sender_standing;
   m record;
@@ -208,7 +210,7 @@ begin
     closed := 'team_daily_cap';
     wait_seconds := extract(epoch from longshore.carrier_midnight(t) - t);
   else
-    if m.slot_sender = pass_gate.phone then
+    if m.slot_sender = pass_gate.phone and m.slot_at > t - late then
       place := m.slot_at;
     else
       -- A line that has stood empty for a pause begins its batch anew.
@@ -246,7 +248,7 @@ begin
     where y.team_id = team and y.message_id = message and y.state = 'planned';
     perform longshore.decide(team, message, judged_at, 'send', 'all_open', rules_version, inputs);
   else
-    if place is not null and m.slot_sender is distinct from pass_gate.phone then
+    if filled is not null then
       -- The place is taken, whether it is used or not.
       update longshore.sender_standing y set line_at = x.line_at, batched = x.batched where y.team_id = team and y.phone = pass_gate.phone;
     end if;

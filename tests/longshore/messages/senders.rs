@@ -137,6 +137,24 @@ async fn a_numbers_rate_holds_across_processes_and_each_message_asks_for_its_pla
 }
 
 #[tokio::test]
+async fn who_comes_long_behind_its_turn_stands_in_line_anew() {
+    let world = World::new().await;
+    let worker = world.worker().await;
+    jobs(&world, &worker, 5).await;
+    number(&world, SENDER, "per_second = 0.001, burst = 1").await;
+    // Their turns came while the night lay between.
+    let night = "update longshore.messages set slot_sender = sender, slot_at = now() - interval '10 hours'";
+    world.order(night).await;
+    world.run_again(&worker).await;
+    assert_eq!(world.sandbox.twilio.taken(), 1, "they do not leave all at once");
+    let ahead: i64 = sqlx::query_scalar("select count(*) from longshore.messages where slot_at > now() + interval '10 minutes'")
+        .fetch_one(&world.db.admin)
+        .await
+        .expect("a count");
+    assert_eq!(ahead, 4);
+}
+
+#[tokio::test]
 async fn a_run_of_texts_has_a_pause_that_carriers_want() {
     let world = World::new().await;
     let mut services = world.services();

@@ -15,7 +15,7 @@ use crate::{
         opt_out::{self, Reason},
         record, senders,
     },
-    telemetry::{self, Send},
+    telemetry::{self, Entry, Send},
     vendors::{VendorError, error::RecipientFault},
 };
 
@@ -79,7 +79,9 @@ impl SendSms {
         let vendor = ctx.services().vendors.sms.name();
         let price = ctx.services().rules.messages.segment_credits.max(0);
         record::accepted(&mut tx, ctx.team(), self.message_id, vendor, accepted, price).await?;
-        counted(Send::Accepted, ctx.complete(tx, json!({ "state": "accepted" })).await)
+        let done = counted(Send::Accepted, ctx.complete(tx, json!({ "state": "accepted" })).await)?;
+        telemetry::credits(vendor, Entry::Capture, u64::try_from(price * i64::from(accepted.segments)).unwrap_or(0));
+        Ok(done)
     }
 
     async fn recipient_fault(&self, ctx: &Ctx, mut tx: Tx, sms: &OutboundSms, fault: RecipientFault, code: i64) -> Outcome {

@@ -260,6 +260,38 @@ begin
   perform queue.hold(boot, fence, job);
 end $$;
 
+-- Records that the vendor has a message, settles its credits at what the vendor takes, and completes the job, all in one. A report
+-- that came first keeps what it wrote; what somebody took for not sent meanwhile is sent all the same: the vendor knows better.
+create or replace function longshore.record_accepted(team uuid, message bigint, vendor text, vendor_id text, segments integer, price bigint,
+  boot uuid, fence bigint, job bigint, output jsonb) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  charge constant bigint := price * segments;
+  holder bigint;
+  try smallint;
+  stands text;
+begin
+  perform queue.guard_team(team);
+  update longshore.messages m
+  set state = 'accepted', state_reason = null, vendor = record_accepted.vendor, vendor_id = record_accepted.vendor_id,
+    segments = record_accepted.segments, accepted_at = now(), changed_at = now()
+  where m.team_id = team and m.message_id = message and m.state in ('planned', 'dispatching', 'unknown')
+  returning m.hold_job, m.tries into holder, try;
+  if not found then
+    select m.hold_job, m.tries into holder, try from longshore.messages m where m.team_id = team and m.message_id = message;
+  end if;
+  if holder is not null then
+    select h.state into stands from longshore.credit_holds h where h.team_id = team and h.job_id = holder and h.step = 'sms' and h.call = try;
+    if stands in ('held', 'unknown') then
+      perform longshore.credit_capture(team, holder, 'sms', try::integer, charge);
+    elsif stands = 'released' and charge > 0 then
+      perform longshore.credit_hold(team, holder, 'sms_late', try::integer, vendor, 0);
+      perform longshore.credit_capture(team, holder, 'sms_late', try::integer, charge);
+    end if;
+  end if;
+  perform queue.complete(boot, fence, job, output);
+end $$;
+
 -- Writes the evidence of a decision.
 create or replace function longshore.decide(team uuid, message bigint, judged_at timestamptz, verdict text, rule text, rules_version text,
   inputs jsonb) returns void
@@ -423,6 +455,7 @@ grant execute on function queue.guard_team(uuid) to longshore_worker, longshore_
 grant execute on function longshore.carrier_day(timestamptz), longshore.carrier_midnight(timestamptz),
   longshore.choose_sender(uuid, text, text, text), longshore.open_gate(uuid, bigint, timestamptz),
   longshore.pass_gate(uuid, bigint, text, integer, bigint, bigint, integer, double precision, text, uuid, bigint, bigint, timestamptz, text, jsonb),
+  longshore.record_accepted(uuid, bigint, text, text, integer, bigint, uuid, bigint, bigint, jsonb),
   longshore.decide(uuid, bigint, timestamptz, text, text, text, jsonb),
   longshore.put_off(uuid, bigint, timestamptz, text, text, jsonb) to longshore_worker;
 grant execute on function longshore.carrier_day(timestamptz), longshore.carrier_midnight(timestamptz),

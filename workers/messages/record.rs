@@ -4,11 +4,13 @@
 //! A message carries the key of its open hold (`hold_job`, `tries`), so that whoever learns what became of it can settle it.
 //! The books are locked last, behind the message: see migration 0120 for the order.
 
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::gateway::Accepted;
 use crate::{
     credits::{self, HoldKey},
+    ctx::Ctx,
     ids::{JobId, TeamId},
     vendors::twilio::VENDOR,
 };
@@ -18,26 +20,34 @@ const STEP: &str = "sms";
 /// The same for a charge that comes when the credits had been given back.
 const STEP_LATE: &str = "sms_late";
 
-/// The vendor has it. A callback that came first keeps what it wrote. `price` of a segment.
+/// The vendor has it: the message, its credits and the end of the job, in one statement; the caller commits with
+/// [`Ctx::completed`]. A callback that came first keeps what it wrote. `price` of a segment.
 pub async fn accepted(
     conn: &mut PgConnection,
-    team: TeamId,
+    ctx: &Ctx,
     message: i64,
     vendor: &str,
     accepted: &Accepted,
     price: i64,
+    output: &Value,
 ) -> Result<(), sqlx::Error> {
-    let recorded =
-        sqlx::query_file!("messages/record/accepted.sql", team.0, message, vendor, accepted.vendor_id, accepted.segments)
-            .fetch_optional(&mut *conn)
-            .await?;
-    match recorded {
-        Some(held) => match held.hold_job {
-            Some(job) => credits::capture(conn, key(team, job, held.tries), price * i64::from(accepted.segments)).await.map(drop),
-            None => Ok(()),
-        },
-        None => settle(conn, team, message, price).await,
-    }
+    let lease = ctx.claim().lease;
+    sqlx::query_file!(
+        "messages/record/accepted.sql",
+        ctx.team().0,
+        message,
+        vendor,
+        accepted.vendor_id,
+        accepted.segments,
+        price,
+        lease.boot,
+        lease.fence,
+        ctx.job().0,
+        output,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
 }
 
 /// The vendor refused it for good.

@@ -78,8 +78,8 @@ impl SendSms {
     pub(super) async fn accepted(&self, ctx: &Ctx, mut tx: Tx, accepted: &Accepted) -> Outcome {
         let vendor = ctx.services().vendors.sms.name();
         let price = ctx.services().rules.messages.segment_credits.max(0);
-        record::accepted(&mut tx, ctx.team(), self.message_id, vendor, accepted, price).await?;
-        let done = counted(Send::Accepted, ctx.complete(tx, json!({ "state": "accepted" })).await)?;
+        record::accepted(&mut tx, ctx, self.message_id, vendor, accepted, price, &json!({ "state": "accepted" })).await?;
+        let done = counted(Send::Accepted, ctx.completed(tx).await)?;
         telemetry::credits(vendor, Entry::Capture, u64::try_from(price * i64::from(accepted.segments)).unwrap_or(0));
         Ok(done)
     }

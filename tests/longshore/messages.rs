@@ -1,5 +1,6 @@
 //! What is promised of messages: once at most, never past a gate, and an outcome that is always known in the end.
 
+mod contract;
 mod credits;
 mod gates;
 mod incoming;

@@ -12,6 +12,9 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::support::node::Node;
 
+/// A token, an address, and a form.
+type Signed = (String, String, Vec<(String, String)>);
+
 /// Runs a script that reads JSON and prints JSON.
 async fn ask(node: &Node, script: &str, given: Value) -> Value {
     let frame = format!(
@@ -38,7 +41,7 @@ async fn twilios_own_library_signs_as_we_do_and_believes_what_we_sign() {
     let random = SeededRandom::new(11);
     let letters: Vec<char> = "abcXYZ019 &=+%/?#é☕😀".chars().collect();
     let plain: Vec<char> = "abcxyz019".chars().collect();
-    let cases: Vec<(String, String, Vec<(String, String)>)> = (0..200)
+    let cases: Vec<Signed> = (0..200)
         .map(|_| {
             let url = format!(
                 "https://{}.example.com/v1/{}?m={}&t=a%20b",

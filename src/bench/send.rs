@@ -124,6 +124,8 @@ async fn crew(bench: &Bench<'_>, db: &mut Database, vendor: &Sandbox, sizes: &Si
             .env("LONGSHORE_VENDORS__TWILIO__ACCOUNT_SID", &twilio.account_sid)
             .env("LONGSHORE_VENDORS__TWILIO__AUTH_TOKEN", twilio.auth_token.expose_secret())
             .env("LONGSHORE_DATABASE__POOLS__HANDLERS", HANDLERS.to_string())
+            // What carriers want between long runs is no speed of ours.
+            .env("LONGSHORE_RULES__MESSAGES__CARRIER_PAUSE_SECONDS", "0")
             .env("LONGSHORE_CLOCK__OFFSET_SECONDS", offset.to_string());
     };
     let manner = Manner { slots: SLOTS, sleep: Duration::ZERO };

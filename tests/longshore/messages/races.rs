@@ -223,6 +223,12 @@ async fn behind_a_pause_or_a_stop_that_was_answered_no_send_of_a_thousand_is_mar
         let vendor = Arc::new(Clocked::default());
         let worker = world.worker_with(world.services_with(vendor.clone())).await;
         let (campaign, messages) = many(&world, 500).await;
+        world
+            .order(format!(
+                "insert into longshore.campaign_steps (team_id, campaign_id, step, delay_minutes, template) values ('{}', {campaign}, 1, 0, 'Hello')",
+                world.team
+            ))
+            .await;
         let jobs = claimed(&world, &worker, &messages).await;
         let done = AtomicUsize::new(0);
         let sending = async {

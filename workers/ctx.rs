@@ -180,6 +180,12 @@ impl Ctx {
         };
         let Lease { boot, fence } = self.claim.lease;
         sqlx::query_file!("queue/complete.sql", boot, fence, self.job().0, output).fetch_one(&mut *tx).await?;
+        self.completed(tx).await
+    }
+
+    /// Commits a transaction in which a statement of the kind's own has completed the job (`queue.complete`): for kinds of which
+    /// there are so many that a round trip counts.
+    pub async fn completed(&self, tx: Tx) -> Outcome {
         failpoint!(BeforeCommit);
         tx.commit().await?;
         failpoint!(AfterCommit);

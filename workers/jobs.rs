@@ -7,5 +7,5 @@ pub use crate::{
         end_enrollments::EndEnrollments, enroll_batch::EnrollBatch, reenroll_leads::ReenrollLeads, refresh_tags::RefreshTags,
         run_sequence::RunSequence, sync_campaign::SyncCampaign,
     },
-    messages::{send_email::SendEmail, send_sms::SendSms, write_text::WriteText},
+    messages::{pull_deactivations::PullDeactivations, send_email::SendEmail, send_sms::SendSms, write_text::WriteText},
 };

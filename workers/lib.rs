@@ -71,6 +71,7 @@ pub mod enrollment {
 #[cfg(not(feature = "handlers"))]
 /// Messages: payloads.
 pub mod messages {
+    pub mod pull_deactivations;
     pub mod send_email;
     pub mod send_sms;
     pub mod write_text;
@@ -96,6 +97,7 @@ pub fn registry() -> registry::Registry {
         .add::<enrollment::run_sequence::RunSequence>()
         .add::<messages::send_email::SendEmail>()
         .add::<enrollment::sync_campaign::SyncCampaign>()
+        .add::<messages::pull_deactivations::PullDeactivations>()
         .add::<messages::send_sms::SendSms>()
         .add::<messages::write_text::WriteText>()
         .add::<secrets::rotate_secrets::RotateSecrets>()

@@ -108,7 +108,8 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
   from pg_attribute a join pg_class c on c.oid = a.attrelid
   where a.attrelid = place and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
     and format_type(a.atttypid, null) in ('text', 'character varying', 'character', 'jsonb', 'json', 'text[]', 'character varying[]')
-    and (c.relname::text, a.attname::text) not in (('senders', 'phone'), ('messages', 'sender'), ('campaigns', 'sender'), ('email_senders', 'address'), ('email_senders', 'reply_to'))
+    and (c.relname::text, a.attname::text) not in (('senders', 'phone'), ('sender_standing', 'phone'), ('messages', 'sender'), ('campaigns', 'sender'),
+      ('email_senders', 'address'), ('email_senders', 'reply_to'))
   order by a.attnum
 $$;
 

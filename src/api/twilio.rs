@@ -138,13 +138,16 @@ async fn receive_text(
         warn!("a text came in on a number that no team has registered or texted from");
         teams.push(TeamId::HOUSE);
     }
+    let mut answer = None;
     for team in teams {
         let mut tx = db::begin_as(&hooks.reserve, team).await?;
-        let meaning = inbox::receive(&mut tx, team, &text).await?;
+        let received = inbox::receive(&mut tx, team, &text).await?;
         tx.commit().await?;
-        info!(team.id = %team, meaning = meaning.as_str(), "a text came in");
+        info!(team.id = %team, meaning = received.meaning.as_str(), "a text came in");
+        // One answer to one text, also where teams share a number.
+        answer = answer.or(received.answer);
     }
-    Ok(empty())
+    Ok(answer.as_deref().map_or_else(empty, say))
 }
 
 impl Hooks {
@@ -180,7 +183,26 @@ fn as_json(params: &Params) -> Value {
 
 /// Twilio's "heard, nothing to say".
 fn empty() -> Response {
-    ([(header::CONTENT_TYPE, "text/xml")], "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response></Response>").into_response()
+    twiml("")
+}
+
+/// One text back to whoever wrote.
+fn say(words: &str) -> Response {
+    let mut text = String::with_capacity(words.len() + 20);
+    for c in words.chars() {
+        match c {
+            '&' => text.push_str("&amp;"),
+            '<' => text.push_str("&lt;"),
+            '>' => text.push_str("&gt;"),
+            other => text.push(other),
+        }
+    }
+    twiml(&format!("<Message>{text}</Message>"))
+}
+
+fn twiml(verbs: &str) -> Response {
+    let document = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{verbs}</Response>");
+    ([(header::CONTENT_TYPE, "text/xml")], document).into_response()
 }
 
 #[cfg(test)]

@@ -41,15 +41,26 @@ struct Progress {
 impl Crew {
     /// Starts so many processes and waits until they are connected. None claims yet.
     pub async fn start(bench: &Bench<'_>, db: &Database, processes: usize, manner: Manner) -> anyhow::Result<Self> {
+        Self::start_as(bench, db, processes, manner, |_| {}).await
+    }
+
+    /// The same, each process with what `prepare` adds to its command.
+    pub async fn start_as(
+        bench: &Bench<'_>,
+        db: &Database,
+        processes: usize,
+        manner: Manner,
+        prepare: impl Fn(&mut Command),
+    ) -> anyhow::Result<Self> {
         let (tell, progress) = watch::channel(Progress { handled: vec![0; processes], ..Progress::default() });
         let (told, starts) = mpsc::unbounded_channel();
         let mut hands = Vec::new();
         for place in 0..processes {
-            let mut child = process(bench, db, "worker")?
-                .args(["bench-worker", "--slots", &manner.slots.to_string()])
-                .args(["--sleep-ms", &manner.sleep.as_millis().to_string()])
-                .spawn()
-                .context("starting a worker process")?;
+            let mut command = process(bench, db, "worker")?;
+            command.args(["bench-worker", "--slots", &manner.slots.to_string()]);
+            command.args(["--sleep-ms", &manner.sleep.as_millis().to_string()]);
+            prepare(&mut command);
+            let mut child = command.spawn().context("starting a worker process")?;
             let lines = BufReader::new(child.stdout.take().context("its output")?).lines();
             let (tell, told) = (tell.clone(), told.clone());
             tokio::spawn(async move {

@@ -16,6 +16,7 @@ mod kind;
 mod meter;
 mod place;
 mod report;
+mod texts;
 mod worker;
 
 pub mod backlog;
@@ -25,11 +26,13 @@ pub mod enqueue;
 pub mod enroll;
 pub mod fair;
 pub mod front;
+pub mod gates;
 pub mod keys;
 pub mod limits;
 pub mod memory;
 pub mod pickup;
 pub mod processes;
+pub mod send;
 pub mod sequence;
 pub mod singles;
 
@@ -68,6 +71,8 @@ pub enum Measurement {
     Keys(keys::Sizes),
     Enroll(enroll::Sizes),
     Sequence(sequence::Sizes),
+    Send(send::Sizes),
+    Gates(gates::Sizes),
 }
 
 impl Measurement {
@@ -88,6 +93,8 @@ impl Measurement {
             Self::Keys(keys::Sizes::scaled(scale)),
             Self::Enroll(enroll::Sizes::scaled(scale)),
             Self::Sequence(sequence::Sizes::scaled(scale)),
+            Self::Send(send::Sizes::scaled(scale)),
+            Self::Gates(gates::Sizes::scaled(scale)),
         ]
     }
 }
@@ -144,6 +151,8 @@ impl<'a> Bench<'a> {
             Measurement::Keys(sizes) => Box::pin(keys::run(self, sizes)).await,
             Measurement::Enroll(sizes) => Box::pin(enroll::run(self, sizes)).await,
             Measurement::Sequence(sizes) => Box::pin(sequence::run(self, sizes)).await,
+            Measurement::Send(sizes) => Box::pin(send::run(self, sizes)).await,
+            Measurement::Gates(sizes) => Box::pin(gates::run(self, sizes)).await,
         };
         let swept = self.sweep().await;
         measured.with_context(|| format!("the last that its processes logged:\n{}", self.log_tail()))?;

@@ -142,8 +142,13 @@ impl Database {
     }
 
     /// As the superuser, whom no policy stops.
+    pub fn owner_options(&self) -> PgConnectOptions {
+        self.options.clone().ssl_mode(PgSslMode::Prefer)
+    }
+
+    /// A connection of the superuser.
     pub async fn connect_as_owner(&self) -> Result<PgConnection, sqlx::Error> {
-        PgConnection::connect_with(&self.options.clone().ssl_mode(PgSslMode::Prefer)).await
+        PgConnection::connect_with(&self.owner_options()).await
     }
 
     /// [`Database::options`] as an address.

@@ -18,8 +18,9 @@ use std::{
 };
 
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use longshore_workers::{
-    clock::{SystemClock, SystemRandom},
+    clock::{ShiftedClock, SystemRandom},
     ctx::Services,
     datalake::object_store,
     db::{self, PoolSize},
@@ -45,6 +46,8 @@ use crate::{
     telemetry,
 };
 
+/// The queue of sends.
+const SENDS: &str = "messages";
 /// How often the process says how far it is: often enough to end a drain by, too seldom to cost.
 const TELL_EVERY: Duration = Duration::from_millis(5);
 
@@ -57,8 +60,9 @@ pub struct Manner {
     pub sleep: Duration,
 }
 
-/// Is a worker process of the bench until standard input ends.
-pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
+/// Is a worker process of the bench until standard input ends: with the bench's one kind, or with the house's own where it
+/// `sends`.
+pub async fn work(config: Config, manner: Manner, sends: bool) -> anyhow::Result<()> {
     // Logs and metrics as a worker role has them: they are part of what a job costs.
     telemetry::init_logs(config.log.format, &config.log.level)?;
     let metrics = telemetry::init_metrics()?;
@@ -69,7 +73,8 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
     let (tell_start, starts) = mpsc::unbounded_channel();
     let _ = TOLD.starts.set(tell_start);
 
-    let registry = Arc::new(kind::registry());
+    let (registry, queue) = if sends { (longshore_workers::registry(), SENDS) } else { (kind::registry(), QUEUE) };
+    let registry = Arc::new(registry);
     let engine = pool(&config, config.database.pools.engine, config.database.statement_timeout)?;
     let handlers = pool(&config, config.database.pools.handlers, config.database.handler_statement_timeout)?;
     // Connected before the start, so that a drain is not charged for it.
@@ -78,26 +83,16 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
         open.push(engine.acquire().await?);
     }
     drop(open);
-    telemetry::start_at_zero(&registry, [QUEUE]);
+    telemetry::start_at_zero(&registry, [queue]);
     let random = Arc::new(SystemRandom);
-    let services = Arc::new(Services {
-        pool: handlers,
-        clock: Arc::new(SystemClock),
-        random: random.clone(),
-        vendors: Vendors::open(&config.vendors)?,
-        objects: object_store::open(&config.objects)?,
-        rules: config.rules.clone(),
-        keyring: config.keyring(),
-        lately: longshore_workers::settings::Lately::default(),
-        receivers: Receivers::new(config.webhooks, Arc::new(SystemResolver)),
-    });
+    let services = Arc::new(services(&config, handlers)?);
     let worker = Worker {
         registry,
         services,
         engine: engine.clone(),
         heartbeat: connect_options(&config, config.database.statement_timeout)?,
         options: Options {
-            queues: vec![QUEUE.to_owned()],
+            queues: vec![queue.to_owned()],
             slots: manner.slots as usize,
             suspects: None,
             listen: true,
@@ -138,6 +133,22 @@ pub async fn work(config: Config, manner: Manner) -> anyhow::Result<()> {
         while words.recv().await.is_some() {}
     }
     Ok(())
+}
+
+/// What a handler of the bench may reach.
+pub(super) fn services(config: &Config, pool: PgPool) -> anyhow::Result<Services> {
+    Ok(Services {
+        pool,
+        // Texts leave by day only; the bench measures at any hour.
+        clock: Arc::new(ShiftedClock(TimeDelta::seconds(config.clock.offset_seconds))),
+        random: Arc::new(SystemRandom),
+        vendors: Vendors::open(&config.vendors)?,
+        objects: object_store::open(&config.objects)?,
+        rules: config.rules.clone(),
+        keyring: config.keyring(),
+        lately: longshore_workers::settings::Lately::default(),
+        receivers: Receivers::new(config.webhooks, Arc::new(SystemResolver)),
+    })
 }
 
 fn connect_options(config: &Config, statement_timeout: Duration) -> anyhow::Result<PgConnectOptions> {

@@ -203,6 +203,33 @@ enum What {
         #[arg(long, default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=100_000_000))]
         due: u64,
     },
+    /// Text messages through every gate and the vendor's door, by worker processes
+    Send {
+        /// How many
+        #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u64).range(1..))]
+        messages: u64,
+        /// Worker processes
+        #[arg(long, default_value_t = 2, value_parser = value_parser!(u32).range(1..=20))]
+        processes: u32,
+        /// Teams that share them, each with its own numbers and credits
+        #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=1000))]
+        teams: u32,
+        /// How long the vendor takes to answer
+        #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
+        latency: u64,
+    },
+    /// What the gates of one message take, beside a million opt-outs and a million consents
+    Gates {
+        /// Numbers on the suppression list
+        #[arg(long, default_value_t = 1_000_000)]
+        suppressions: u64,
+        /// Consents on record
+        #[arg(long, default_value_t = 1_000_000)]
+        consents: u64,
+        /// Messages
+        #[arg(long, default_value_t = 2000, value_parser = value_parser!(u64).range(1..=100_000))]
+        samples: u64,
+    },
     /// All of them, one after another: about half an hour
     All {
         /// Multiplies every size
@@ -218,6 +245,8 @@ pub struct Worker {
     slots: u32,
     #[arg(long)]
     sleep_ms: u64,
+    #[arg(long)]
+    sends: bool,
 }
 
 fn chunk(text: &str) -> Result<u32, String> {
@@ -282,6 +311,15 @@ impl What {
             }
             Self::Enroll { leads, previews } => Measurement::Enroll(bench::enroll::Sizes { leads: *leads, previews: *previews }),
             Self::Sequence { due } => Measurement::Sequence(bench::sequence::Sizes { due: *due }),
+            Self::Send { messages, processes, teams, latency } => Measurement::Send(bench::send::Sizes {
+                messages: *messages,
+                processes: *processes as usize,
+                teams: *teams as usize,
+                latency: milliseconds(*latency),
+            }),
+            Self::Gates { suppressions, consents, samples } => {
+                Measurement::Gates(bench::gates::Sizes { suppressions: *suppressions, consents: *consents, samples: *samples })
+            }
             Self::Keys { samples } => Measurement::Keys(bench::keys::Sizes { samples: *samples }),
         }]
     }
@@ -291,9 +329,9 @@ impl What {
 pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     match command {
         Command::Bench(wanted) => Box::pin(measure(wanted, env)).await,
-        Command::BenchWorker(Worker { slots, sleep_ms }) => {
+        Command::BenchWorker(Worker { slots, sleep_ms, sends }) => {
             let manner = Manner { slots, sleep: Duration::from_millis(sleep_ms) };
-            bench::work(env.config()?, manner).await.map(|()| Exit::Done).map_err(told)
+            Box::pin(bench::work(env.config()?, manner, sends)).await.map(|()| Exit::Done).map_err(told)
         }
         Command::BenchApi => bench::serve_api(env.config()?).await.map(|()| Exit::Done).map_err(told),
     }

@@ -24,6 +24,7 @@ mod jobs;
 mod keys;
 mod kinds;
 mod lanes;
+mod messages;
 mod output;
 mod people;
 mod plans;
@@ -32,6 +33,7 @@ mod queues;
 mod quotas;
 mod schedules;
 mod secrets;
+mod senders;
 mod serve;
 mod settings;
 mod settle;
@@ -151,6 +153,12 @@ enum Command {
     /// E-mail: a team's sender, consents, addresses that get nothing
     #[command(subcommand)]
     Email(email::Command),
+    /// Messages: those of unknown outcome (list, resolve), and what people write
+    #[command(subcommand)]
+    Messages(messages::Command),
+    /// The numbers that a team texts from: list, put, retire, release
+    #[command(subcommand)]
+    Senders(senders::Command),
     /// A person's data: erase, export, requests
     #[command(subcommand)]
     People(people::Command),
@@ -210,6 +218,8 @@ async fn dispatch(command: Command, env: &Env) -> Result<Exit, Problem> {
         Command::Content(command) => Box::pin(content::run(command, env)).await,
         Command::Approvals(command) => Box::pin(approvals::run(command, env)).await,
         Command::Email(command) => Box::pin(email::run(command, env)).await,
+        Command::Messages(command) => messages::run(command, env).await,
+        Command::Senders(command) => senders::run(command, env).await,
         Command::People(command) => people::run(command, env).await,
         Command::Audit(command) => audit::run(command, env).await,
         Command::Kinds(arguments) => kinds::run(&arguments, env),

@@ -102,6 +102,11 @@ impl Config {
                 problem(key, "must start with postgres:// or postgresql://".into());
             }
         }
+        let texts = &self.rules.messages;
+        within("rules.messages.carrier_batch", texts.carrier_batch, &(1..=2000), problem);
+        within("rules.messages.carrier_pause_seconds", texts.carrier_pause_seconds, &(0..=3600), problem);
+        within("rules.messages.segment_credits", texts.segment_credits, &(0..=1_000_000), problem);
+        within("rules.messages.team_daily_segments", texts.team_daily_segments, &(0..=1_000_000_000), problem);
         within("webhooks.timeout_milliseconds", self.webhooks.timeout_milliseconds, &(100..=20_000), problem);
         within("webhooks.disable_after_days", self.webhooks.disable_after_days, &(1..=365), problem);
         for (key, loose) in

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use longshore_workers::{clock::SystemRandom, credits, registry};
+use longshore_workers::{clock::SystemRandom, credits, db, messages::senders, registry};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{Connection as _, PgConnection};
 
@@ -22,6 +22,8 @@ use crate::tenancy::{
 const WORKERS: usize = 2;
 /// What the first team may spend in the sandbox.
 const CREDITS: i64 = 1000;
+/// The number it texts from: the one that Twilio's test mode takes.
+const SENDER: &str = "+15005550006";
 
 /// Which stack.
 #[derive(Debug, Clone)]
@@ -100,6 +102,11 @@ pub async fn key(stack: &Stack) -> anyhow::Result<(String, SecretString)> {
     let id = match teams::create(&mut operator, &name).await {
         Ok(id) => {
             credits::grant(&mut operator, id, CREDITS, "the local stack's first team").await?;
+            let mut tx = operator.begin().await?;
+            db::act_as(&mut tx, id).await?;
+            let fast = senders::Settings { per_second: Some(100.0), burst: Some(100), ..senders::Settings::default() };
+            senders::put(&mut tx, id, SENDER, &fast).await?;
+            tx.commit().await?;
             id
         }
         Err(TeamError::Taken(_)) => teams::find(&mut operator, &name).await?.team_id,

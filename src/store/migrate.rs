@@ -17,7 +17,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 // Our history stands in our own schema: a producer's database has a history of its own in the usual place.
 const HISTORY: &str = "longshore._migrations";
 
-const FUNCTIONS: [&str; 22] = [
+const FUNCTIONS: [&str; 23] = [
     include_str!("../../migrations/functions/10_checks.sql"),
     include_str!("../../migrations/functions/11_enqueue.sql"),
     include_str!("../../migrations/functions/12_enqueue_many.sql"),
@@ -39,6 +39,7 @@ const FUNCTIONS: [&str; 22] = [
     include_str!("../../migrations/functions/52_settings.sql"),
     include_str!("../../migrations/functions/53_webhooks.sql"),
     include_str!("../../migrations/functions/60_campaigns.sql"),
+    include_str!("../../migrations/functions/61_sending.sql"),
     include_str!("../../migrations/functions/62_content.sql"),
 ];
 /// Raised with every release that changes a function, so that an older build knows newer ones when it meets them.

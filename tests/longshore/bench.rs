@@ -167,6 +167,28 @@ fn memory() {
 }
 
 #[test]
+fn send_through_every_gate_and_never_twice() {
+    let (_, lines) = measured("send --messages 60 --teams 3 --latency 5");
+    is_throughput(&lines, 1, 1, 60);
+    for line in &lines {
+        assert_eq!((&line["second_accepts"], &line["teams"]), (&0.into(), &3.into()), "{line}");
+    }
+    assert!(lines[1]["percent_of_baseline"].is_f64(), "{lines:#?}");
+}
+
+#[test]
+fn gates_beside_many_opt_outs_and_consents() {
+    let (_, lines) = measured("gates --suppressions 2000 --consents 2000 --samples 40");
+    assert_eq!(lines.iter().map(|line| &line["baseline"]).collect::<Vec<_>>(), [true, false, false], "{lines:#?}");
+    for line in &lines {
+        assert_eq!(line["n"], 40, "{line}");
+        let [p50, p95, p99] = ["p50_ms", "p95_ms", "p99_ms"].map(|key| line[key].as_f64().expect("a wait"));
+        assert!(0.0 < p50 && p50 <= p95 && p95 <= p99, "{line}");
+    }
+    assert!(lines[1]["p95_times_baseline"].is_f64() && lines[2]["p95_times_baseline"].is_f64(), "{lines:#?}");
+}
+
+#[test]
 fn a_table_for_people_and_a_refusal_in_words() {
     let url = cluster().url("postgres", "postgres");
     let table = bench(&format!("limits --lanes 2 --blocked 10 --samples 5 --database-url {url}"));

@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Purpose, Rules,
     places::Place,
     quiet_hours::{self, Book},
 };
@@ -36,13 +37,31 @@ pub struct Consent {
     pub consent_id: i64,
     /// How strong it is.
     pub level: Level,
+    /// Its evidence is on record.
+    pub proven: bool,
     /// When it ends.
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// The number that a text would leave from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Sender {
+    /// The number, E.164; none where the team has none that may stand in.
+    #[serde(skip)]
+    pub phone: Option<String>,
+    /// Why this one: `sticky` (the recipient knows it), `held` (the message stands in its line), `spread`.
+    pub why: Option<String>,
+    /// Why none may be used now.
+    pub closed: Option<String>,
+    /// For how long; none: until somebody does something about it.
+    pub wait_seconds: Option<f64>,
 }
 
 /// What is known when the gates are asked. Serialized as the evidence: no phone number, no text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Facts {
+    /// What the message is for.
+    pub purpose: Purpose,
     /// The campaign's state, its row locked.
     pub campaign: String,
     /// The lead's enrollment in it; `None` when there is none.
@@ -61,6 +80,8 @@ pub struct Facts {
     pub frees_in_seconds: f64,
     /// The state on the lead's record.
     pub lead_state: Option<String>,
+    /// The number that it would leave from.
+    pub sender: Sender,
 }
 
 /// What becomes of a message at the gates.
@@ -107,8 +128,8 @@ impl Verdict {
 // A text handed over in the last minute of the legal hours could arrive behind them.
 const MARGIN: Duration = Duration::minutes(1);
 
-/// Asks every gate in turn, those that close for good first. `recipient` is an E.164 number.
-pub fn decide(facts: &Facts, recipient: &str, rules: &super::Rules, book: &Book, now: DateTime<Utc>) -> Verdict {
+/// Asks every gate of a text message in turn, those that close for good first. `recipient` is an E.164 number.
+pub fn decide(facts: &Facts, recipient: &str, rules: &Rules, book: &Book, now: DateTime<Utc>) -> Verdict {
     if let Some(rule) = never(facts, rules, now) {
         return Verdict::Suppress { rule };
     }
@@ -116,19 +137,42 @@ pub fn decide(facts: &Facts, recipient: &str, rules: &super::Rules, book: &Book,
         Ok(place) => place,
         Err(nowhere) => return Verdict::Suppress { rule: nowhere.rule().into() },
     };
+    if let Some((until, rule)) = not_now(facts, rules, now) {
+        return Verdict::Wait { until, rule };
+    }
+    let verdict = hours(&place, rules, book, now);
+    match &facts.sender.closed {
+        Some(closed) if matches!(verdict, Verdict::Send { .. }) => {
+            Verdict::Wait { until: after(facts.sender.wait_seconds, rules, now), rule: closed.clone() }
+        }
+        _ => verdict,
+    }
+}
+
+/// When to ask again at a gate that says for how long it is closed, or does not know.
+pub fn after(wait_seconds: Option<f64>, rules: &Rules, now: DateTime<Utc>) -> DateTime<Utc> {
+    let wait = wait_seconds.map(|seconds| Duration::milliseconds((seconds.clamp(0.01, 86_400.0) * 1000.0) as i64));
+    now + wait.unwrap_or_else(|| look_again(rules))
+}
+
+fn look_again(rules: &Rules) -> Duration {
+    Duration::seconds(i64::try_from(rules.paused_seconds).unwrap_or(300).max(1))
+}
+
+/// The gate that is closed for now, whatever the channel, and when to ask again.
+pub fn not_now(facts: &Facts, rules: &Rules, now: DateTime<Utc>) -> Option<(DateTime<Utc>, String)> {
     if facts.campaign != "active" {
-        let until = now + Duration::seconds(i64::try_from(rules.paused_seconds).unwrap_or(300).max(1));
-        return Verdict::Wait { until, rule: format!("campaign_{}", facts.campaign) };
+        return Some((now + look_again(rules), format!("campaign_{}", facts.campaign)));
     }
     if facts.sent_lately >= rules.daily_limit {
         let frees_in = Duration::seconds(facts.frees_in_seconds.clamp(60.0, 86_400.0) as i64);
-        return Verdict::Wait { until: now + frees_in, rule: "daily_limit".into() };
+        return Some((now + frees_in, "daily_limit".into()));
     }
-    hours(&place, rules, book, now)
+    None
 }
 
-/// The gate that is closed for good, if one is.
-fn never(facts: &Facts, rules: &super::Rules, now: DateTime<Utc>) -> Option<String> {
+/// The gate that is closed for good, whatever the channel, if one is.
+pub fn never(facts: &Facts, rules: &Rules, now: DateTime<Utc>) -> Option<String> {
     if matches!(facts.campaign.as_str(), "stopped" | "completed") {
         return Some(format!("campaign_{}", facts.campaign));
     }
@@ -150,12 +194,13 @@ fn never(facts: &Facts, rules: &super::Rules, now: DateTime<Utc>) -> Option<Stri
     match facts.consent {
         None => Some("no_consent".into()),
         Some(consent) if consent.expires_at.is_some_and(|end| end <= now) => Some("consent_expired".into()),
-        Some(consent) if consent.level < rules.consent => Some("consent_too_weak".into()),
+        Some(consent) if consent.level < rules.consent_for(facts.purpose) => Some("consent_too_weak".into()),
+        Some(consent) if rules.consent_evidence && !consent.proven => Some("consent_without_evidence".into()),
         Some(_) => None,
     }
 }
 
-fn hours(place: &Place, rules: &super::Rules, book: &Book, now: DateTime<Utc>) -> Verdict {
+fn hours(place: &Place, rules: &Rules, book: &Book, now: DateTime<Utc>) -> Verdict {
     let mut at = now;
     // Twice: behind the last minute of a day lies the next day's opening.
     for _ in 0..2 {
@@ -194,20 +239,22 @@ mod tests {
 
     fn open() -> Facts {
         Facts {
+            purpose: Purpose::Marketing,
             campaign: "active".into(),
             enrollment: Some("running".into()),
             lead_stopped: false,
             same_number: true,
             suppressed: Vec::new(),
-            consent: Some(Consent { consent_id: 1, level: Level::ExpressWritten, expires_at: None }),
+            consent: Some(Consent { consent_id: 1, level: Level::ExpressWritten, proven: true, expires_at: None }),
             sent_lately: 0,
             frees_in_seconds: 0.0,
             lead_state: Some("NY".into()),
+            sender: Sender { phone: Some("+12125550199".into()), why: Some("spread".into()), ..Sender::default() },
         }
     }
 
     fn at(facts: &Facts, recipient: &str, now: DateTime<Utc>) -> Verdict {
-        decide(facts, recipient, &super::super::Rules::default(), Book::shipped().expect("the shipped data"), now)
+        decide(facts, recipient, &Rules::default(), Book::shipped().expect("the shipped data"), now)
     }
 
     fn suppressed(rule: &str) -> Verdict {
@@ -221,7 +268,7 @@ mod tests {
 
     #[test]
     fn each_gate_closes_for_its_own_reason() {
-        let weak = Consent { consent_id: 1, level: Level::Express, expires_at: None };
+        let weak = Consent { level: Level::Express, ..open().consent.expect("consent") };
         let over = Consent { expires_at: Some(noon()), ..open().consent.expect("consent") };
         let table: [(Facts, &str); 10] = [
             (Facts { campaign: "stopped".into(), ..open() }, "campaign_stopped"),
@@ -259,6 +306,36 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_may_not_be_used_keeps_the_text_waiting_as_long_as_it_says() {
+        let resting = Sender { closed: Some("sender_resting".into()), wait_seconds: Some(90.0), ..open().sender };
+        let wait = Verdict::Wait { until: noon() + Duration::seconds(90), rule: "sender_resting".into() };
+        assert_eq!(at(&Facts { sender: resting, ..open() }, NEW_YORK, noon()), wait);
+        let none = Sender { closed: Some("sender_unregistered".into()), ..Sender::default() };
+        let wait = Verdict::Wait { until: noon() + Duration::minutes(5), rule: "sender_unregistered".into() };
+        assert_eq!(at(&Facts { sender: none, ..open() }, NEW_YORK, noon()), wait);
+    }
+
+    #[test]
+    fn what_somebody_asked_for_needs_a_weaker_consent_and_no_stop() {
+        let spoken = Some(Consent { level: Level::Express, ..open().consent.expect("consent") });
+        let facts = Facts { purpose: Purpose::Transactional, consent: spoken, ..open() };
+        assert!(matches!(at(&facts, NEW_YORK, noon()), Verdict::Send { .. }));
+        assert_eq!(at(&Facts { lead_stopped: true, ..facts }, NEW_YORK, noon()), suppressed("lead_stopped"));
+    }
+
+    #[test]
+    fn where_evidence_is_asked_for_a_consent_without_it_does_not_count() {
+        let rules = Rules { consent_evidence: true, ..Rules::default() };
+        let bare = Consent { proven: false, ..open().consent.expect("consent") };
+        let decided = |consent| {
+            let facts = Facts { consent: Some(consent), ..open() };
+            decide(&facts, NEW_YORK, &rules, Book::shipped().expect("the shipped data"), noon())
+        };
+        assert_eq!(decided(bare), suppressed("consent_without_evidence"));
+        assert!(matches!(decided(Consent { proven: true, ..bare }), Verdict::Send { .. }));
+    }
+
+    #[test]
     fn the_last_minute_of_the_day_is_left_alone() {
         let near = noon() + Duration::hours(7) - Duration::seconds(30);
         let wait = Verdict::Wait { until: noon() + Duration::hours(20), rule: "quiet_hours_near".into() };
@@ -271,6 +348,7 @@ mod tests {
             campaign in prop::sample::select(vec!["draft", "scheduled", "active", "paused", "completed", "stopped"]),
             enrollment in prop::option::of(prop::sample::select(vec!["running", "completed", "stopped"])),
             lead_stopped: bool, same_number: bool, suppressed: bool, consented: bool, sent_lately in 0i64..5, hour in 0i64..168,
+            closed in prop::option::of(prop::sample::select(vec!["sender_resting", "sender_unregistered"])),
         ) {
             let facts = Facts {
                 campaign: campaign.into(),
@@ -281,13 +359,15 @@ mod tests {
                 consent: open().consent.filter(|_| consented),
                 sent_lately,
                 frees_in_seconds: 0.0,
+                sender: Sender { closed: closed.map(str::to_owned), ..open().sender },
                 lead_state: None,
+                purpose: Purpose::Marketing,
             };
             let now = noon() + Duration::hours(hour);
             match at(&facts, NEW_YORK, now) {
                 Verdict::Send { closes_at } => {
                     prop_assert!(campaign == "active" && matches!(enrollment, Some("running" | "completed")));
-                    prop_assert!(!lead_stopped && same_number && !suppressed && consented && sent_lately < 3);
+                    prop_assert!(!lead_stopped && same_number && !suppressed && consented && sent_lately < 3 && closed.is_none());
                     prop_assert!(closes_at > now && closes_at - now <= Duration::hours(11));
                 }
                 Verdict::Wait { until, .. } => {

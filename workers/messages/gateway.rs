@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::{ids::TeamId, vendors::VendorError};
 
@@ -55,4 +55,9 @@ pub trait SmsGateway: Send + Sync {
 
     /// Looks a message up that was handed over, or not, since `attempted_at`.
     async fn find(&self, message: &OutboundSms, attempted_at: DateTime<Utc>) -> Result<Reconciled, VendorError>;
+
+    /// Numbers (E.164) that carriers took back on a day. A vendor without such a list knows of none.
+    async fn deactivated(&self, _day: NaiveDate) -> Result<Vec<String>, VendorError> {
+        Ok(Vec::new())
+    }
 }

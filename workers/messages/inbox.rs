@@ -1,13 +1,23 @@
 //! Takes in texts that people send us: each is kept, and what it asks for is done before the vendor gets its answer.
 
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::opt_out::{self, Reason};
-use crate::ids::TeamId;
+use super::{
+    keywords::Keywords,
+    opt_out::{self, Reason},
+    senders,
+};
+use crate::{
+    ids::TeamId,
+    settings::{Settings, catalogue},
+};
 
 /// What an incoming text asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Meaning {
     /// No more texts.
     Stop,
@@ -37,101 +47,15 @@ impl Meaning {
     }
 }
 
-// Alone, or with a word or two around them.
-const STOP_WORDS: [&str; 14] = [
-    "stop",
-    "stopall",
-    "unsubscribe",
-    "unsub",
-    "cancel",
-    "end",
-    "quit",
-    "revoke",
-    "optout",
-    "alto",
-    "arret",
-    "arrêt",
-    "parar",
-    "cancelar",
-];
-// Anywhere in a text.
-const STOP_PHRASES: [&str; 22] = [
-    "opt out",
-    "opt me out",
-    "please stop",
-    "stop texting",
-    "stop messaging",
-    "stop contacting",
-    "stop sending",
-    "stop calling",
-    "unsubscribe",
-    "remove me",
-    "remove my number",
-    "take me off",
-    "do not text",
-    "dont text",
-    "don t text",
-    "do not contact",
-    "dont contact",
-    "don t contact",
-    "no more texts",
-    "no more messages",
-    "leave me alone",
-    "lose my number",
-];
-const WRONG_PHRASES: [&str; 4] = ["wrong number", "wrong person", "not my number", "numero equivocado"];
-const LEGAL_WORDS: [&str; 7] = ["lawyer", "attorney", "tcpa", "lawsuit", "sue", "suing", "ftc"];
-
-/// What a text asks for. `hint` is what the vendor took it for (Twilio's `OptOutType`). When in doubt it is a stop: a text
-/// too few can be made good, one too many can't.
+/// What a text asks for. `hint` is what the vendor took it for (Twilio's `OptOutType`), and counts first. Where the words
+/// that ship with this build can't be read, every text is a stop.
 pub fn meaning(body: &str, hint: Option<&str>) -> Meaning {
     match hint {
-        Some("STOP") => return Meaning::Stop,
-        Some("START") => return Meaning::Start,
-        Some("HELP") => return Meaning::Help,
-        _ => {}
+        Some("STOP") => Meaning::Stop,
+        Some("START") => Meaning::Start,
+        Some("HELP") => Meaning::Help,
+        _ => Keywords::shipped().map_or(Meaning::Stop, |words| words.meaning(body)),
     }
-    let text = plain(body);
-    let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
-    // START is believed only when nothing else is said.
-    match words.as_slice() {
-        ["start" | "unstop" | "yes"] => return Meaning::Start,
-        ["help" | "info"] => return Meaning::Help,
-        _ => {}
-    }
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| format!(" {text} ").contains(&format!(" {phrase} ")));
-    if says(&LEGAL_WORDS) {
-        return Meaning::Legal;
-    }
-    if says(&WRONG_PHRASES) {
-        return Meaning::WrongNumber;
-    }
-    let short = words.len() <= 3 && words.iter().any(|word| STOP_WORDS.contains(word));
-    if short || says(&STOP_PHRASES) || text == "stop all" {
-        return Meaning::Stop;
-    }
-    Meaning::Other
-}
-
-/// Small letters and digits, one blank between words: what is left of quotes, emoji and full-width letters.
-fn plain(body: &str) -> String {
-    let mut text = String::with_capacity(body.len());
-    for c in body.chars() {
-        let c = match c {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-            other => other,
-        };
-        // An apostrophe joins its word: don't is dont.
-        if matches!(c, '\'' | '’') {
-            continue;
-        }
-        if c.is_alphanumeric() {
-            text.extend(c.to_lowercase());
-        } else if !text.ends_with(' ') {
-            text.push(' ');
-        }
-    }
-    text.trim().to_owned()
 }
 
 /// A text that came in.
@@ -153,10 +77,20 @@ pub struct Inbound<'a> {
     pub raw: &'a Value,
 }
 
-/// Keeps a text and does what it asks for, in the caller's transaction. One that is delivered again does nothing again: a
-/// STOP of last week must not undo this week's START.
-pub async fn receive(conn: &mut PgConnection, team: TeamId, text: &Inbound<'_>) -> Result<Meaning, sqlx::Error> {
+/// What came of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// What it asked for.
+    pub meaning: Meaning,
+    /// What to say to that, where the vendor is not known to have said something.
+    pub answer: Option<String>,
+}
+
+/// Keeps a text and does what it asks for, in the caller's transaction. One that is delivered again does nothing again, and
+/// is not answered again: a STOP of last week must not undo this week's START.
+pub async fn receive(conn: &mut PgConnection, team: TeamId, text: &Inbound<'_>) -> Result<Received, sqlx::Error> {
     let meaning = meaning(text.body, text.hint);
+    let answer = answer(meaning, text, &Settings::load(&mut *conn, team).await?);
     let kept = sqlx::query_file!(
         "messages/inbox/keep.sql",
         team.0,
@@ -167,11 +101,12 @@ pub async fn receive(conn: &mut PgConnection, team: TeamId, text: &Inbound<'_>) 
         text.body.replace('\0', "\u{fffd}"),
         meaning.as_str(),
         text.raw,
+        answer,
     )
     .execute(&mut *conn)
     .await?;
     if kept.rows_affected() == 0 {
-        return Ok(meaning);
+        return Ok(Received { meaning, answer: None });
     }
     let reason = match meaning {
         Meaning::Stop => Reason::OptOut,
@@ -179,18 +114,27 @@ pub async fn receive(conn: &mut PgConnection, team: TeamId, text: &Inbound<'_>) 
         Meaning::Legal => Reason::LegalDnc,
         Meaning::Start => {
             opt_out::restore(conn, team, text.sender, &format!("{} {}", text.vendor, text.vendor_id)).await?;
-            return Ok(meaning);
+            return Ok(Received { meaning, answer });
         }
-        Meaning::Help | Meaning::Other => return Ok(meaning),
+        Meaning::Help | Meaning::Other => return Ok(Received { meaning, answer }),
     };
     opt_out::suppress(conn, team, text.sender, reason, &format!("{} inbound {}", text.vendor, text.vendor_id)).await?;
-    Ok(meaning)
+    if meaning == Meaning::Stop {
+        senders::note_opt_out(conn, team, text.recipient, &format!("{} inbound", text.vendor)).await?;
+    }
+    Ok(Received { meaning, answer })
 }
 
-/// Registers a number that a team texts from. False: another team has it.
-pub async fn add_sender(conn: &mut PgConnection, team: TeamId, phone: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_file!("messages/inbox/add_sender.sql", team.0, phone).execute(&mut *conn).await?;
-    sqlx::query_file_scalar!("messages/inbox/has_sender.sql", team.0, phone).fetch_one(conn).await
+/// What the team has set to be said. To its own keywords the vendor answers, and has said so with its hint; to a STOP in
+/// somebody's own words it does not.
+fn answer(meaning: Meaning, text: &Inbound<'_>, settings: &Settings) -> Option<String> {
+    let own_words = text.body.split_whitespace().nth(1).is_some();
+    let setting = match meaning {
+        Meaning::Help if text.hint.is_none_or(str::is_empty) => catalogue::MESSAGES_HELP_ANSWER,
+        Meaning::Stop if text.hint.is_none_or(str::is_empty) && own_words => catalogue::MESSAGES_STOP_ANSWER,
+        _ => return None,
+    };
+    settings.text(setting).map(|words| words.trim().to_owned())
 }
 
 /// The teams that a text concerns, before any team is known.
@@ -199,66 +143,38 @@ pub async fn teams_of_sender(conn: &mut PgConnection, ours: &str, writer: &str) 
     Ok(teams.into_iter().map(TeamId).collect())
 }
 
+/// A text as the inbox lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its number in the inbox.
+    pub inbound_id: i64,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+    /// Who wrote, E.164.
+    pub sender: String,
+    /// To which number of ours.
+    pub recipient: String,
+    /// What was written.
+    pub body: String,
+    /// What it was taken for.
+    pub meaning: String,
+    /// What was answered.
+    pub answer: Option<String>,
+}
+
+/// A team's inbox, the newest first, before `before`.
+pub async fn list(conn: &mut PgConnection, team: TeamId, before: Option<i64>, limit: i64) -> Result<Vec<Listed>, sqlx::Error> {
+    sqlx::query_file_as!(Listed, "messages/inbox/list.sql", team.0, before.unwrap_or(i64::MAX), limit).fetch_all(conn).await
+}
+
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn words_of_refusal_are_heard_however_they_are_written() {
-        for text in [
-            "STOP",
-            "stop",
-            " Stop. ",
-            "“STOP”",
-            "stop!!! 😡",
-            "ＳＴＯＰ",
-            "Stop All",
-            "STOPALL",
-            "unsubscribe",
-            "Cancel",
-            "END",
-            "quit",
-            "Revoke",
-            "OPT-OUT",
-            "opt out",
-            "optout",
-            "remove me",
-            "Remove me from your list",
-            "Alto",
-            "arrêt",
-            "please stop",
-            "Stop texting me you people",
-            "can you take me off this list",
-            "Don't text me again",
-            "don’t contact me",
-            "stop now",
-            "I want to unsubscribe from all of this",
-            "STOP STOP STOP",
-        ] {
-            assert_eq!(meaning(text, None), Meaning::Stop, "{text:?}");
-        }
-        for text in ["Wrong number", "you have the wrong person, sorry"] {
-            assert_eq!(meaning(text, None), Meaning::WrongNumber, "{text:?}");
-        }
-        for text in ["I will sue you", "my lawyer will hear of this", "TCPA violation, stop"] {
-            assert_eq!(meaning(text, None), Meaning::Legal, "{text:?}");
-        }
-        for text in ["Sure, call me at the end of the week", "I can't stop thinking about your offer today", "ok", "", "issue 12"]
-        {
-            assert_eq!(meaning(text, None), Meaning::Other, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn start_and_help_count_only_alone() {
-        for text in ["START", "yes", "Unstop."] {
-            assert_eq!(meaning(text, None), Meaning::Start, "{text:?}");
-        }
-        assert_eq!(meaning("HELP", None), Meaning::Help);
-        assert_eq!(meaning("when does it start", None), Meaning::Other);
-        assert_eq!(meaning("start? no, stop texting me", None), Meaning::Stop);
+    fn text<'a>(body: &'a str, hint: Option<&'a str>) -> Inbound<'a> {
+        Inbound { vendor: "twilio", vendor_id: "SM1", sender: "", recipient: "", body, hint, raw: &Value::Null }
     }
 
     #[test]
@@ -267,16 +183,18 @@ mod tests {
         assert_eq!(meaning("STOP", Some("")), Meaning::Stop);
     }
 
-    proptest! {
-        #[test]
-        fn a_stop_in_any_dress_is_a_stop(before in "[ .!\"“*-]{0,4}", after in "[ .!?😡\n]{0,4}", upper: bool, word in prop::sample::select(STOP_WORDS.to_vec())) {
-            let word = if upper { word.to_uppercase() } else { word.to_owned() };
-            prop_assert_eq!(meaning(&format!("{before}{word}{after}"), None), Meaning::Stop);
+    #[test]
+    fn nobody_is_answered_twice_and_nobody_against_a_teams_will() {
+        let set = Settings::from_values([
+            (catalogue::MESSAGES_HELP_ANSWER, json!("Acme. STOP ends it.")),
+            (catalogue::MESSAGES_STOP_ANSWER, json!("No more texts from Acme.")),
+        ]);
+        let said = |body: &str, hint, settings: &Settings| answer(meaning(body, hint), &text(body, hint), settings);
+        assert_eq!(said("HELP", None, &set).as_deref(), Some("Acme. STOP ends it."));
+        assert_eq!(said("please stop", None, &set).as_deref(), Some("No more texts from Acme."));
+        for (body, hint) in [("HELP", Some("HELP")), ("STOP", Some("STOP")), ("STOP", None), ("START", None), ("hello", None)] {
+            assert_eq!(said(body, hint, &set), None, "{body} {hint:?}");
         }
-
-        #[test]
-        fn no_text_makes_it_panic(text in ".{0,80}") {
-            let _ = meaning(&text, None);
-        }
+        assert_eq!(said("HELP", None, &Settings::default()), None);
     }
 }

@@ -65,9 +65,8 @@ pub async fn suppress(
     // The lead's row first: the gates of a send hold it from their look at the suppressions to their mark.
     sqlx::query_file!("messages/opt_out/stop_lead.sql", team.0, phone).execute(&mut *conn).await?;
     sqlx::query_file!("messages/opt_out/insert.sql", team.0, phone, reason.as_str(), source).execute(&mut *conn).await?;
-    if matches!(reason, Reason::OptOut | Reason::DncRequest | Reason::LegalDnc) {
-        sqlx::query_file!("messages/opt_out/revoke_consents.sql", team.0, phone).execute(&mut *conn).await?;
-    }
+    // Whatever the reason: where the number is somebody else's by now, they have agreed to nothing.
+    sqlx::query_file!("messages/opt_out/revoke_consents.sql", team.0, phone).execute(&mut *conn).await?;
     let enrollments =
         sqlx::query_file!("messages/opt_out/stop_enrollments.sql", team.0, phone).execute(&mut *conn).await?.rows_affected();
     let rule = format!("suppressed_{}", reason.as_str().to_lowercase());

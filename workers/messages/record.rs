@@ -1,22 +1,52 @@
-//! Writes what has become of a message. Every statement says from which states it may go, so that a late writer changes
-//! nothing.
+//! Writes what has become of a message, and settles the credits that were reserved for it. Every statement says from which
+//! states it may go, so that a late writer changes nothing.
+//!
+//! A message carries the key of its open hold (`hold_job`, `tries`), so that whoever learns what became of it can settle it.
+//! The books are locked last, behind the message: see migration 0120 for the order.
 
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::gateway::Accepted;
-use crate::ids::TeamId;
+use crate::{
+    credits::{self, HoldKey},
+    ctx::Ctx,
+    ids::{JobId, TeamId},
+    vendors::twilio::VENDOR,
+};
 
-/// The vendor has it. A callback that came first keeps what it wrote.
+/// The step under which a send holds its credits (migrations/functions/61_sending.sql).
+const STEP: &str = "sms";
+/// The same for a charge that comes when the credits had been given back.
+const STEP_LATE: &str = "sms_late";
+
+/// The vendor has it: the message, its credits and the end of the job, in one statement; the caller commits with
+/// [`Ctx::completed`]. A callback that came first keeps what it wrote. `price` of a segment.
 pub async fn accepted(
     conn: &mut PgConnection,
-    team: TeamId,
+    ctx: &Ctx,
     message: i64,
     vendor: &str,
     accepted: &Accepted,
+    price: i64,
+    output: &Value,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("messages/record/accepted.sql", team.0, message, vendor, accepted.vendor_id, accepted.segments)
-        .execute(conn)
-        .await?;
+    let lease = ctx.claim().lease;
+    sqlx::query_file!(
+        "messages/record/accepted.sql",
+        ctx.team().0,
+        message,
+        vendor,
+        accepted.vendor_id,
+        accepted.segments,
+        price,
+        lease.boot,
+        lease.fence,
+        ctx.job().0,
+        output,
+    )
+    .fetch_one(conn)
+    .await?;
     Ok(())
 }
 
@@ -28,20 +58,20 @@ pub async fn failed(
     reason: &str,
     code: Option<i32>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("messages/record/failed.sql", team.0, message, reason, code).execute(conn).await?;
-    Ok(())
+    sqlx::query_file!("messages/record/failed.sql", team.0, message, reason, code).execute(&mut *conn).await?;
+    settle(conn, team, message, 0).await
 }
 
 /// It is not to leave; `rule` says why.
 pub async fn suppressed(conn: &mut PgConnection, team: TeamId, message: i64, rule: &str) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("messages/record/suppressed.sql", team.0, message, rule).execute(conn).await?;
-    Ok(())
+    sqlx::query_file!("messages/record/suppressed.sql", team.0, message, rule).execute(&mut *conn).await?;
+    settle(conn, team, message, 0).await
 }
 
 /// Known not to have been taken: it may be sent as if it had never been tried.
 pub async fn not_sent(conn: &mut PgConnection, team: TeamId, message: i64, reason: &str) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("messages/record/not_sent.sql", team.0, message, reason).execute(conn).await?;
-    Ok(())
+    sqlx::query_file!("messages/record/not_sent.sql", team.0, message, reason).execute(&mut *conn).await?;
+    settle(conn, team, message, 0).await
 }
 
 /// May have been taken. `looked`: the vendor was asked, and did not have it (yet). False: it became known meanwhile.
@@ -53,5 +83,43 @@ pub async fn unknown(
     looked: bool,
 ) -> Result<bool, sqlx::Error> {
     let unknown = sqlx::query_file!("messages/record/unknown.sql", team.0, message, reason, i16::from(looked));
-    Ok(unknown.execute(conn).await?.rows_affected() > 0)
+    let Some(held) = unknown.fetch_optional(&mut *conn).await? else { return Ok(false) };
+    if let Some(job) = held.hold_job {
+        credits::mark_unknown(conn, key(team, job, held.tries)).await?;
+    }
+    Ok(true)
+}
+
+/// Surely absent from the vendor's records, by the setting for its purpose: it goes through the gates again. False: it became
+/// known meanwhile.
+pub async fn again(conn: &mut PgConnection, team: TeamId, message: i64, reason: &str) -> Result<bool, sqlx::Error> {
+    let again = sqlx::query_file!("messages/record/again.sql", team.0, message, reason);
+    if again.execute(&mut *conn).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    settle(conn, team, message, 0).await?;
+    Ok(true)
+}
+
+/// Settles what a message still holds, at `price` a segment. What is settled already stays so; a charge for what had been
+/// given back is taken all the same, because the vendor takes it.
+pub async fn settle(conn: &mut PgConnection, team: TeamId, message: i64, price: i64) -> Result<(), sqlx::Error> {
+    let held = sqlx::query_file!("messages/record/find_hold.sql", team.0, message).fetch_optional(&mut *conn).await?;
+    let Some(held) = held else { return Ok(()) };
+    let key = HoldKey { team, job: JobId(held.job_id), step: STEP, call: held.call };
+    let charged = price * held.segments;
+    match held.state.as_str() {
+        "captured" => Ok(()),
+        "released" if charged == 0 => Ok(()),
+        "released" => {
+            let late = HoldKey { step: STEP_LATE, ..key };
+            credits::hold(&mut *conn, late, VENDOR, 0).await?;
+            credits::capture(conn, late, charged).await.map(drop)
+        }
+        _ => credits::capture(conn, key, charged).await.map(drop),
+    }
+}
+
+fn key(team: TeamId, job: i64, tries: i16) -> HoldKey<'static> {
+    HoldKey { team, job: JobId(job), step: STEP, call: i32::from(tries) }
 }

@@ -8,9 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::job::{Invalid, Job};
 
 #[cfg(feature = "handlers")]
+mod answer;
+#[cfg(feature = "handlers")]
+mod ask;
+#[cfg(feature = "handlers")]
 mod run;
 #[cfg(feature = "handlers")]
-pub use run::{LONGEST_DISPATCH, parked_as};
+pub use self::{ask::parked_as, run::LONGEST_DISPATCH};
 
 /// Sends a planned message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +27,8 @@ pub struct SendSms {
 impl Job for SendSms {
     const KIND: &'static str = "send_sms";
     const QUEUE: &'static str = "messages";
+    // What most texts cost: one segment. A longer one costs as many times more ([rules.messages] segment_credits).
+    const PRICE: i64 = 1;
     // Shorter than a lease, longer than the locks and the dispatch deadline together.
     const TIMEOUT: Duration = Duration::from_secs(25);
 

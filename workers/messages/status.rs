@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::{
     opt_out::{self, Reason},
     send_sms::parked_as,
+    senders,
 };
 use crate::{ids::TeamId, vendors::twilio::errors::recipient_fault};
 
@@ -51,7 +52,8 @@ pub fn rank(status: &str) -> Option<(i16, &'static str)> {
 }
 
 /// Applies a report in the caller's transaction. A code that says that the recipient opted out or can't be reached
-/// suppresses the number too. A job that waits to learn the outcome is woken.
+/// suppresses the number too; one that speaks of the number the text left from is held against that. A job that waits to
+/// learn the outcome is woken.
 pub async fn apply_status(conn: &mut PgConnection, team: TeamId, report: &Report<'_>) -> Result<Applied, sqlx::Error> {
     let Report { vendor, vendor_id, message_id, status, error_code, raw } = *report;
     let known =
@@ -83,12 +85,13 @@ pub async fn apply_status(conn: &mut PgConnection, team: TeamId, report: &Report
     )
     .fetch_optional(&mut *conn)
     .await?;
-    match before.as_deref() {
-        None => return Ok(Applied::Kept),
-        Some("unknown") => {
-            sqlx::query_file!("messages/status/wake.sql", team.0, parked_as(known.message_id)).fetch_one(conn).await?;
-        }
-        Some(_) => {}
+    let Some(before) = before else { return Ok(Applied::Kept) };
+    // Behind the message, and once: a report that moves nothing was counted before.
+    if let Some(code) = error_code {
+        senders::note_code(conn, team, &known.sender, vendor, i64::from(code)).await?;
+    }
+    if before == "unknown" {
+        sqlx::query_file!("messages/status/wake.sql", team.0, parked_as(known.message_id)).fetch_one(conn).await?;
     }
     Ok(Applied::Moved)
 }

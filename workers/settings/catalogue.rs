@@ -13,6 +13,12 @@ pub const BRAND_LINK_DOMAIN: &str = "brand.link_domain";
 pub const BRAND_ASSISTANT_NAME: &str = "brand.assistant_name";
 /// Texts a recipient may get in 24 hours, where that is fewer than the house allows.
 pub const MESSAGES_DAILY_LIMIT: &str = "messages.daily_limit";
+/// Segments that may leave in a day, where that is fewer than the house allows.
+pub const MESSAGES_DAILY_SEGMENTS: &str = "messages.daily_segments";
+/// What is answered to HELP.
+pub const MESSAGES_HELP_ANSWER: &str = "messages.help_answer";
+/// What is answered to a STOP in the writer's own words.
+pub const MESSAGES_STOP_ANSWER: &str = "messages.stop_answer";
 /// Only who agreed in writing is texted.
 pub const MESSAGES_WRITTEN_CONSENT: &str = "messages.written_consent_only";
 /// Hours in which texts may leave, where they are fewer than the house's.
@@ -101,7 +107,7 @@ const fn none() -> Value {
 }
 
 /// All of them, by name.
-pub static CATALOGUE: [Known; 8] = [
+pub static CATALOGUE: [Known; 11] = [
     Known {
         name: BRAND_ASSISTANT_NAME,
         kind: Type::Text,
@@ -145,12 +151,34 @@ pub static CATALOGUE: [Known; 8] = [
         check: |value| whole(value, 1, 20),
     },
     Known {
+        name: MESSAGES_DAILY_SEGMENTS,
+        kind: Type::Number,
+        about: "Segments that leave in a day as carriers count it (Los Angeles), 1 to 10000000. The house's cap holds where it is lower.",
+        default: none,
+        check: |value| whole(value, 1, 10_000_000),
+    },
+    Known {
+        name: MESSAGES_HELP_ANSWER,
+        kind: Type::Text,
+        about: "What is answered to HELP, where the vendor has not answered: who you are, and that STOP ends it. 1 to 320 characters.",
+        default: none,
+        check: answer,
+    },
+    Known {
         name: MESSAGES_HOURS,
         kind: Type::Array,
         about: "Hours in which texts leave, local time of the recipient: [10, 18]. Between 8 and 21; the house's hours and the \
                 law narrow them further.",
         default: none,
         check: hours,
+    },
+    Known {
+        name: MESSAGES_STOP_ANSWER,
+        kind: Type::Text,
+        about: "What confirms a STOP that somebody gave in words of their own; to STOP itself the vendor answers. No advertising. 1 to \
+                320 characters.",
+        default: none,
+        check: answer,
     },
     Known {
         name: MESSAGES_WRITTEN_CONSENT,
@@ -209,6 +237,14 @@ fn words(value: &Value) -> Result<(), String> {
     let count = text.chars().count();
     if !(1..=80).contains(&count) || text.chars().any(char::is_control) {
         return Err("has 1 to 80 characters and no control characters".into());
+    }
+    Ok(())
+}
+
+fn answer(value: &Value) -> Result<(), String> {
+    let text = value.as_str().unwrap_or_default().trim();
+    if !(1..=320).contains(&text.chars().count()) || text.chars().any(char::is_control) {
+        return Err("has 1 to 320 characters and no control characters".into());
     }
     Ok(())
 }

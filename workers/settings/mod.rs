@@ -33,6 +33,12 @@ impl Settings {
         Ok(Self(values))
     }
 
+    /// These and no others, for tests.
+    #[cfg(test)]
+    pub(crate) fn from_values<const N: usize>(values: [(&str, Value); N]) -> Self {
+        Self(values.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
     /// A text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str()

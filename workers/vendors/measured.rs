@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::VendorError;
 use crate::{
@@ -74,6 +74,11 @@ impl<T: SmsGateway> SmsGateway for Measured<T> {
     async fn find(&self, message: &OutboundSms, attempted_at: DateTime<Utc>) -> Result<Reconciled, VendorError> {
         let call = Call::to(self.name(), false);
         call.answered(self.0.find(message, attempted_at).await)
+    }
+
+    async fn deactivated(&self, day: NaiveDate) -> Result<Vec<String>, VendorError> {
+        let call = Call::to(self.name(), false);
+        call.answered(self.0.deactivated(day).await)
     }
 }
 

@@ -3,13 +3,14 @@
 //! Twilio has no idempotency key. So every status callback carries our own ids in its address, and a message whose
 //! outcome is unknown is looked for among those that Twilio lists for the recipient.
 
+mod deactivations;
 pub mod errors;
 pub mod signature;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -204,6 +205,10 @@ impl SmsGateway for Twilio {
             }
         }
         Err(VendorError::Retryable { vendor: VENDOR, reason: format!("more than {MOST_PAGES} pages for one recipient") })
+    }
+
+    async fn deactivated(&self, day: NaiveDate) -> Result<Vec<String>, VendorError> {
+        deactivations::pull(self, day).await
     }
 }
 

@@ -10,6 +10,7 @@ use longshore_workers::{
     datalake::object_store::{self, ObjectStore},
     db::{self, PoolSize},
     ids::TeamId,
+    messages::senders::{self, Put},
 };
 use sqlx::{Connection as _, PgConnection, PgPool};
 
@@ -55,6 +56,22 @@ impl Doors {
     /// The time in which the stack's processes live.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
+    }
+
+    /// Registers a number for a team, the first from `number` on that no earlier demo has taken; it carries all that is given it.
+    pub async fn register(&mut self, team: TeamId, mut number: u64) -> anyhow::Result<String> {
+        let fast = senders::Settings { per_second: Some(1000.0), burst: Some(1000), ..senders::Settings::default() };
+        loop {
+            let phone = format!("+{number}");
+            let mut tx = self.operator.begin().await?;
+            db::act_as(&mut tx, team).await?;
+            let put = senders::put(&mut tx, team, &phone, &fast).await?;
+            tx.commit().await?;
+            if put != Put::Taken {
+                return Ok(phone);
+            }
+            number += 2;
+        }
     }
 
     pub async fn figures(&mut self, team: TeamId) -> Result<Figures, sqlx::Error> {

@@ -41,7 +41,7 @@ pub(super) struct Team {
     pub id: TeamId,
     pub key: SecretString,
     pub name: String,
-    sender: &'static str,
+    sender: String,
     expected: Expected,
     granted: i64,
     sample: i64,
@@ -52,19 +52,20 @@ pub(super) struct Team {
 }
 
 impl Team {
-    /// Makes a team and a key for it. The name gets a number where an earlier demo has taken it.
-    pub async fn create(doors: &mut Doors, name: &str, sender: &'static str) -> anyhow::Result<Self> {
-        let mut number = 1;
+    /// Makes a team, a key and a number to text from. What an earlier demo has taken is left to it.
+    pub async fn create(doors: &mut Doors, name: &str, number: u64) -> anyhow::Result<Self> {
+        let mut nth = 1;
         let (id, name) = loop {
-            let wanted = if number == 1 { name.to_owned() } else { format!("{name} {number}") };
+            let wanted = if nth == 1 { name.to_owned() } else { format!("{name} {nth}") };
             match teams::create(&mut doors.operator, &wanted).await {
                 Ok(id) => break (id, wanted),
-                Err(TeamError::Taken(_)) => number += 1,
+                Err(TeamError::Taken(_)) => nth += 1,
                 Err(error) => return Err(error.into()),
             }
         };
         let scopes = [Scope::Enqueue, Scope::Read, Scope::Cancel];
         let key = keys::create(&mut doors.operator, id, "demo", &scopes, None, &SystemRandom).await?.text;
+        let sender = doors.register(id, number).await?;
         Ok(Self {
             id,
             key,
@@ -137,7 +138,7 @@ impl Team {
     pub async fn enroll(&mut self, doors: &mut Doors) -> anyhow::Result<()> {
         let new = NewCampaign {
             name: "Pilot".into(),
-            sender: self.sender.into(),
+            sender: self.sender.clone(),
             target_tags: vec![PILOT.into()],
             engagement: vec!["high".into(), "medium".into()],
             steps: vec![NewStep::new(0, "Hello {{ first_name }}, a word from the pilot. Reply STOP to opt out.")],

@@ -2,7 +2,9 @@
 //! mode, and the ways in which it, or the network, can fail.
 
 mod callbacks;
+mod carrier;
 mod faults;
+mod incoming;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -18,8 +20,8 @@ use axum::{
     routing::get,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chrono::{DateTime, TimeDelta, Utc};
-use longshore_workers::clock::Clock;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use longshore_workers::{clock::Clock, messages::segments};
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -27,7 +29,10 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-pub use self::faults::{Fault, Faults, Number};
+pub use self::{
+    faults::{Fault, Faults, Number},
+    incoming::{Answer, Incoming},
+};
 use super::{Options, line::Cut};
 
 /// One message that it took.
@@ -57,6 +62,8 @@ pub struct Accepted {
     pub error_code: Option<i32>,
     /// What the caller got instead of an answer, if anything.
     pub fault: Option<Fault>,
+    /// How long it stands in its number's line before carriers get it.
+    pub queued_milliseconds: u64,
 }
 
 /// Twilio's side: how it behaves, and what it took.
@@ -78,6 +85,10 @@ struct Inner {
     refused: BTreeMap<String, u64>,
     calls_of: HashMap<String, u64>,
     calls_to: HashMap<String, u64>,
+    lines: carrier::Lines,
+    last_callback: Option<Url>,
+    written: u64,
+    deactivated: BTreeMap<NaiveDate, Vec<String>>,
 }
 
 /// What a create asks for.
@@ -110,6 +121,11 @@ impl Twilio {
     /// What it took, oldest first.
     pub fn accepted(&self) -> Vec<Accepted> {
         self.inner().accepted.clone()
+    }
+
+    /// How many it took.
+    pub fn taken(&self) -> usize {
+        self.inner().accepted.len()
     }
 
     /// Messages taken more than once: the same account, recipient, text and message id.
@@ -158,6 +174,15 @@ impl Twilio {
             return (fault, Err((StatusCode::INTERNAL_SERVER_ERROR, 20500, "reset")));
         }
         let place = inner.accepted.len();
+        let parts = segments::count(&wanted.body).segments;
+        let Inner { faults, lines, .. } = &mut *inner;
+        let Some(queued) = lines.enter(faults, &wanted.from, parts, now) else {
+            *inner.refused.entry("21611".into()).or_default() += 1;
+            let full =
+                (StatusCode::TOO_MANY_REQUESTS, 21611, "The 'From' number has exceeded the maximum number of queued messages.");
+            return (fault, Err(full));
+        };
+        inner.last_callback.clone_from(&wanted.callback);
         let hash = Sha256::digest(format!("{place} {} {now} {}", wanted.to, self.account));
         let accepted = Accepted {
             vendor: "twilio",
@@ -172,6 +197,7 @@ impl Twilio {
             status: "queued",
             error_code: None,
             fault,
+            queued_milliseconds: u64::try_from(queued.as_millis()).unwrap_or(u64::MAX),
         };
         inner.by_recipient.entry(accepted.to.clone()).or_default().push(place);
         inner.accepted.push(accepted.clone());
@@ -197,7 +223,7 @@ impl Twilio {
             "account_sid": &*self.account, "api_version": "2010-04-01", "body": one.body, "date_created": date,
             "date_sent": (one.status != "queued").then_some(&date), "date_updated": date, "direction": "outbound-api",
             "error_code": one.error_code, "error_message": null, "from": one.from, "messaging_service_sid": null,
-            "num_media": "0", "num_segments": segments(&one.body).to_string(), "price": null, "price_unit": "USD",
+            "num_media": "0", "num_segments": segments::count(&one.body).segments.to_string(), "price": null, "price_unit": "USD",
             "sid": one.sid, "status": one.status, "to": one.to, "subresource_uris": {},
             "uri": format!("/2010-04-01/Accounts/{}/Messages/{}.json", self.account, one.sid),
         })
@@ -212,6 +238,7 @@ pub fn router(twilio: Twilio) -> Router {
         .route("/_sandbox/accepted", get(async |State(twilio): State<Twilio>| Json(twilio.accepted())))
         .route("/_sandbox/summary", get(summary))
         .route("/_sandbox/faults", get(current_faults).post(set_faults))
+        .merge(incoming::routes())
         .with_state(twilio)
 }
 
@@ -229,17 +256,20 @@ async fn create(
         Ok(wanted) => wanted,
         Err(refusal) => return refuse(refusal),
     };
-    let (fault, decided) = twilio.decide(&wanted);
-    let (retry_after, hang) = {
-        let inner = twilio.inner();
-        (inner.faults.retry_after_seconds, Duration::from_millis(inner.faults.hang_milliseconds))
+    let (retry_after, hang, latency) = {
+        let Faults { retry_after_seconds, hang_milliseconds, latency_milliseconds, .. } = &twilio.inner().faults;
+        (*retry_after_seconds, Duration::from_millis(*hang_milliseconds), Duration::from_millis(*latency_milliseconds))
     };
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    let (fault, decided) = twilio.decide(&wanted);
     if fault == Some(Fault::ResetBefore) {
         cut.off();
     }
     let accepted = match decided {
         Ok(accepted) => accepted,
-        Err(refusal) if refusal.0 == StatusCode::TOO_MANY_REQUESTS => {
+        Err(refusal) if refusal.1 == 20429 => {
             return ([(header::RETRY_AFTER, retry_after.to_string())], refuse(refusal)).into_response();
         }
         Err(refusal) => return refuse(refusal),
@@ -379,10 +409,4 @@ fn unknown_account() -> Response {
 fn refuse((status, code, message): Refusal) -> Response {
     let more = format!("https://www.twilio.com/docs/errors/{code}");
     (status, Json(json!({ "code": code, "message": message, "more_info": more, "status": status.as_u16() }))).into_response()
-}
-
-/// Segments as a carrier counts them, for texts in the basic alphabet and in Unicode.
-fn segments(body: &str) -> usize {
-    let (single, many, length) = if body.is_ascii() { (160, 153, body.len()) } else { (70, 67, body.encode_utf16().count()) };
-    if length <= single { 1 } else { length.div_ceil(many) }
 }

@@ -196,7 +196,7 @@ async fn a_pause_waits_for_the_chunk_that_is_under_way_and_then_holds() {
         house.count("select count(*) from longshore.messages").await
     };
     let all = async { tokio::join!(worker.next("enrollment"), pausing, checking) };
-    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), all).await;
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(30), Box::pin(all)).await;
     // Until it returns, a further chunk may still be ahead of it; from then on none is.
     let (_, planned, ()) = waited.expect("the pause waits, and there is no deadlock");
     assert!(planned >= 50, "the chunk that was under way is whole: {planned}");

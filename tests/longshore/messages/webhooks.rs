@@ -3,7 +3,14 @@
 use longshore::{
     api::twilio::{INBOUND_PATH, STATUS_PATH},
     dev::sandbox::twilio::{Fault, Faults, Number},
-    workers::{db, ids::TeamId, messages::inbox, messages::send_sms::SendSms},
+    workers::{
+        db,
+        ids::TeamId,
+        messages::{
+            send_sms::SendSms,
+            senders::{self, Put, Settings},
+        },
+    },
 };
 
 use super::world::{SENDER, World, parked};
@@ -141,12 +148,11 @@ async fn a_text_finds_its_team_by_our_number_and_one_for_nobody_is_kept_in_the_h
     let world = World::new().await;
     let other = world.db.team("second").await;
     let pool = world.db.pool("operator");
-    let mut tx = db::begin_as(&pool, other).await.expect("a transaction");
-    assert!(inbox::add_sender(&mut tx, other, "+13105550001").await.expect("a sender"));
-    tx.commit().await.expect("a commit");
-    let mut tx = db::begin_as(&pool, world.team).await.expect("a transaction");
-    assert!(!inbox::add_sender(&mut tx, world.team, "+13105550001").await.expect("an answer"), "a number has one team");
-    tx.commit().await.expect("a commit");
+    for (team, put) in [(other, Put::Added), (world.team, Put::Taken), (other, Put::Changed)] {
+        let mut tx = db::begin_as(&pool, team).await.expect("a transaction");
+        assert_eq!(senders::put(&mut tx, team, "+13105550001", &Settings::default()).await.expect("an answer"), put);
+        tx.commit().await.expect("a commit");
+    }
 
     for (sid, to) in [("SM1", "+13105550001"), ("SM2", "+13105550002")] {
         let form = [("MessageSid", sid), ("From", "+12125557777"), ("To", to), ("Body", "STOP")];

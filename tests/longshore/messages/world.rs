@@ -14,6 +14,7 @@ use longshore::{
     workers::{
         self,
         clock::TestClock,
+        credits::{self, Balance},
         ctx::Services,
         db,
         ids::{JobId, TeamId},
@@ -32,6 +33,8 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{PATIENCE, Stepper, TestDb, services, services::noon};
 
 pub const SENDER: &str = "+12125550199";
+/// What the team has to spend; a segment costs one.
+pub const CREDITS: i64 = 1_000_000;
 
 pub struct World {
     pub db: TestDb,
@@ -50,6 +53,8 @@ impl World {
     pub async fn new() -> Self {
         let db = TestDb::new().await;
         let team = db.team("first").await;
+        db.sender(team, SENDER, "").await;
+        db.grant(team, CREDITS).await;
         let sandbox = Sandbox::start(Options { callback_delay: Duration::from_millis(5), ..Options::default() }).await;
         let sandbox = sandbox.expect("a sandbox");
         let (api, stop) = serve_hooks(&db, &sandbox).await;
@@ -185,7 +190,7 @@ impl World {
     }
 
     async fn column(&self, message: i64, column: &'static str) -> Option<String> {
-        let select = format!("select {column} from longshore.messages where team_id = $1 and message_id = $2");
+        let select = format!("select {column}::text from longshore.messages where team_id = $1 and message_id = $2");
         let value = sqlx::query_scalar(sqlx::AssertSqlSafe(select)).bind(self.team.0).bind(message);
         value.fetch_one(&self.db.admin).await.expect("a message")
     }
@@ -213,6 +218,24 @@ impl World {
     pub async fn decisions(&self, message: i64) -> Vec<String> {
         let select = "select verdict || ' ' || rule from longshore.message_decisions where message_id = $1 order by decision_id";
         sqlx::query_scalar(select).bind(message).fetch_all(&self.db.admin).await.expect("the decisions")
+    }
+
+    /// A column of the message's row, as text.
+    pub async fn told(&self, message: i64, column: &'static str) -> Option<String> {
+        self.column(message, column).await
+    }
+
+    /// The team's books, which must balance.
+    pub async fn balance(&self) -> Balance {
+        let mut conn = self.db.pool("operator").acquire().await.expect("a connection");
+        let wrong = credits::verify(&mut conn).await.expect("a verification");
+        assert!(wrong.is_empty(), "{wrong:?}");
+        credits::balance(&mut conn, self.team).await.expect("a balance")
+    }
+
+    /// Says something of every message that is planned by the test's own SQL.
+    pub async fn order(&self, sql: impl Into<String>) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.into())).execute(&self.db.admin).await.expect("an order");
     }
 
     pub async fn database_now(&self) -> DateTime<Utc> {

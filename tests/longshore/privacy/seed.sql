@@ -12,7 +12,9 @@ insert into seed.fixed values
   ('longshore.suppressions', 'phone', '$phone'), ('longshore.consents', 'phone', '$phone'),
   -- The team's own numbers.
   ('longshore.messages', 'sender', '''+12025550100'''), ('longshore.campaigns', 'sender', '''+12025550100'''), ('longshore.senders', 'phone', '''+1202555'' || lpad($n::text, 4, ''0'')'),
+  ('longshore.sender_standing', 'phone', '''+1202555'' || lpad($n::text, 4, ''0'')'), ('longshore.messages', 'slot_sender', 'null'),
   -- Words of a list.
+  ('longshore.sender_standing', 'state', '''well'''), ('longshore.campaigns', 'purpose', '''marketing'''),
   ('longshore.leads', 'engagement', '''high'''), ('longshore.campaigns', 'state', '''paused'''), ('longshore.campaigns', 'engagement', '''{high}'''),
   ('longshore.campaign_steps', 'step', '1'), ('longshore.enrollments', 'state', '''running'''), ('longshore.enrollments', 'next_step', '1'),
   ('longshore.enrollments', 'next_due_at', 'now()'),

@@ -127,6 +127,20 @@ impl TestDb {
         let id = sqlx::query_scalar("insert into longshore.teams (name) values ($1) returning team_id");
         TeamId(id.bind(name).fetch_one(&self.admin).await.expect("a team"))
     }
+
+    /// Registers a number for a team, in a pool where one is named, that carries whatever it is given.
+    pub async fn sender(&self, team: TeamId, phone: &str, pool: &str) {
+        let put = "select longshore.put_sender($1, $2, $3, 10000, 10000)";
+        let done: String =
+            sqlx::query_scalar(put).bind(team.0).bind(phone).bind(pool).fetch_one(&self.admin).await.expect("a sender");
+        assert_ne!(done, "taken", "{phone}");
+    }
+
+    /// Gives a team credits.
+    pub async fn grant(&self, team: TeamId, credits: i64) {
+        let grant = "select longshore.credit_grant($1, $2, 'a test')::text";
+        sqlx::query(grant).bind(team.0).bind(credits).execute(&self.admin).await.expect("credits");
+    }
 }
 
 /// A guarded pool.

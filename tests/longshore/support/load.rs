@@ -163,6 +163,7 @@ impl Load {
 
     async fn enqueue_messages(&mut self, fleet: &Fleet) {
         let team = fleet.team;
+        fleet.db.sender(team, SENDER, "").await;
         let campaign: i64 = fleet
             .ask(format!(
                 "insert into longshore.campaigns (team_id, name, state, sender, engagement, activated_at, opens_at)

@@ -106,6 +106,35 @@ fn is_open(place: &Place, now: DateTime<Utc>) -> bool {
     matches!(book().verdict(place, HOUSE, now), Verdict::Open { .. })
 }
 
+#[test]
+fn at_every_change_of_the_clocks_in_every_zone_the_hours_are_those_that_the_clock_on_the_wall_shows() {
+    let codes: Vec<String> = book().atlas.area_codes().map(|(code, _)| code.to_owned()).collect();
+    let zones = codes.iter().flat_map(|code| book().atlas.locate(&format!("+1{code}5550100"), None).expect("a place").zones);
+    let mut zones: Vec<Tz> = zones.collect();
+    zones.sort_by_key(|zone| zone.name());
+    zones.dedup();
+    assert!(zones.len() > 12, "{zones:?}");
+    // The second Sunday of March and the first of November.
+    let changes =
+        ["2026-03-08", "2026-11-01", "2027-03-14", "2027-11-07", "2028-03-12", "2028-11-05", "2029-03-11", "2029-11-04"];
+    for zone in zones {
+        let place = Place { zones: vec![zone], states: Vec::new(), sure: true };
+        let mut opened = 0;
+        for change in changes {
+            let first = at(&format!("{change} 00:00")) - Duration::hours(24);
+            for quarter in 0..4 * 72 {
+                let now = first + Duration::minutes(15 * quarter);
+                let wall = now.with_timezone(&zone).hour();
+                let open = is_open(&place, now);
+                assert_eq!(open, (HOUSE.0..HOUSE.1).contains(&wall), "{now} is {wall} o'clock in {zone}");
+                opened += usize::from(open);
+            }
+        }
+        // Three days of eleven hours around each change: none is longer or shorter for it.
+        assert!((8 * 3 * 44 - 8 * 44..=8 * 3 * 44 + 8 * 44).contains(&opened), "{zone}: {opened} quarters");
+    }
+}
+
 fn places() -> impl Strategy<Value = Place> {
     let codes: Vec<String> = book().atlas.area_codes().map(|(code, _)| code.to_owned()).chain(["500".to_owned()]).collect();
     let states = ["NY", "CA", "TX", "RI", "AL", "AZ", "HI", "AK", "GU", "PR", "ND", "KY", "XX"];

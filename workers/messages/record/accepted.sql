@@ -1,12 +1,2 @@
--- Records that the vendor has a message, unless that is known already.
-update longshore.messages
-set state = 'accepted',
-    state_reason = null,
-    vendor = $3,
-    vendor_id = $4,
-    segments = $5,
-    accepted_at = now(),
-    changed_at = now()
-where team_id = $1
-  and message_id = $2
-  and state in ('dispatching', 'unknown')
+-- Records that the vendor has a message, settles its credits, and completes the job, if its lease is still held.
+select longshore.record_accepted($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text

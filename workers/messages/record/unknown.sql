@@ -1,4 +1,4 @@
--- Records that nobody knows whether the vendor has a message, and counts a look that did not find it.
+-- Records that nobody knows whether the vendor has a message, and counts a look that did not find it. Says what is held for it.
 update longshore.messages
 set state = 'unknown',
     state_reason = $3,
@@ -7,3 +7,4 @@ set state = 'unknown',
 where team_id = $1
   and message_id = $2
   and state in ('dispatching', 'unknown')
+returning hold_job, tries

@@ -2,41 +2,43 @@
 //!
 //! Three steps, each of which may be the last one before a crash. The gates: one transaction that holds the campaign, the
 //! lead and the message, decides, keeps the evidence and marks the message `dispatching`. The call: under a deadline. The
-//! record: what the vendor answered, with the job's completion. A run that finds the mark of an earlier one does not know
-//! whether that call was made. It looks the message up at the vendor and never sends.
+//! record ([`super::answer`]): what the vendor answered, with the job's completion. A run that finds the mark of an earlier
+//! one does not know whether that call was made. It looks the message up at the vendor ([`super::ask`]) and never sends.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
-use tokio::time::{Instant, timeout, timeout_at};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use super::SendSms;
 use crate::{
+    credits::OUT_OF_CREDIT,
     ctx::Ctx,
     db::Tx,
     failpoint,
     job::{OrDead as _, Outcome, Stop},
     messages::{
-        gates::{self, Consent, Facts, Level, Verdict},
-        gateway::{Accepted, OutboundSms, Reconciled},
-        opt_out::{self, Reason},
+        Purpose, Rules,
+        gates::{self, Consent, Facts, Level, Sender, Verdict},
+        gateway::OutboundSms,
         quiet_hours::Book,
-        record,
+        record, segments,
     },
-    telemetry::{self, Send},
-    vendors::{VendorError, error::RecipientFault},
+    telemetry::{self, Entry, Send},
+    vendors::VendorError,
 };
 
 /// No configuration lets a call to the vendor take longer: the job's own time must not end in the middle of one.
 pub const LONGEST_DISPATCH: Duration = Duration::from_secs(15);
 
-/// A message that this run has marked, or found marked.
-struct Marked {
-    sms: OutboundSms,
-    attempted_at: DateTime<Utc>,
-    age: Duration,
-    looks: usize,
+/// A message that an earlier run has marked.
+pub(super) struct Marked {
+    pub sms: OutboundSms,
+    pub attempted_at: DateTime<Utc>,
+    pub age: Duration,
+    pub looks: usize,
+    pub purpose: Purpose,
 }
 
 /// Where the gates leave a message.
@@ -46,9 +48,28 @@ enum Gate {
     /// Marked by an earlier run: ask the vendor.
     Ask(Marked),
     /// Ended already; the transaction only has to be completed.
-    Ended(Tx, serde_json::Value),
+    Ended(Tx, Value),
     /// Ended now, by this rule.
     Suppressed(Tx, String),
+}
+
+/// What a decision is made from and written down with.
+struct Case {
+    facts: Facts,
+    rules: Rules,
+    book: &'static Book,
+    sms: OutboundSms,
+    segments: u32,
+}
+
+/// How a run finds its message.
+enum Look {
+    /// To be decided about.
+    Planned(Box<Case>),
+    /// Marked by an earlier run.
+    Marked(Marked),
+    /// Over, as this says.
+    Ended(Value),
 }
 
 impl SendSms {
@@ -63,115 +84,199 @@ impl SendSms {
             }
         }
     }
-}
 
-impl SendSms {
     async fn gate(&self, ctx: &Ctx) -> Result<Gate, Stop> {
+        // The lease is asserted last, behind the hotter locks: migration 0120 has the order.
+        let mut tx = ctx.tx().await?;
+        match self.look(ctx, &mut tx).await? {
+            Look::Planned(case) => {
+                // From here on the clock runs: what the gates saw must still hold when the vendor has the message.
+                let deadline = Instant::now() + ctx.services().rules.messages.dispatch_deadline();
+                self.decide(ctx, tx, *case, deadline).await
+            }
+            Look::Marked(marked) => Ok(Gate::Ask(marked)),
+            Look::Ended(output) => Ok(Gate::Ended(tx, output)),
+        }
+    }
+
+    /// What the gates say of a planned message at this moment; `None` for one that is not planned. Nothing is marked and nothing
+    /// is written down: for whoever measures or wonders.
+    pub async fn judge(&self, ctx: &Ctx) -> Result<Option<Verdict>, Stop> {
+        let mut tx = ctx.tx().await?;
+        let verdict = match self.look(ctx, &mut tx).await? {
+            Look::Planned(case) => Some(gates::decide(&case.facts, &case.sms.to, &case.rules, case.book, ctx.now())),
+            Look::Marked(_) | Look::Ended(_) => None,
+        };
+        tx.rollback().await?;
+        Ok(verdict)
+    }
+
+    /// Passes the gates for good, without the call behind them: true where the message is marked. For whoever measures.
+    #[doc(hidden)]
+    pub async fn mark(&self, ctx: &Ctx) -> Result<bool, Stop> {
+        Ok(matches!(self.gate(ctx).await?, Gate::Call(..)))
+    }
+
+    /// Holds the message and gathers what its gates ask.
+    async fn look(&self, ctx: &Ctx, tx: &mut Tx) -> Result<Look, Stop> {
         let team = ctx.team();
-        let mut tx = ctx.fenced_tx().await?;
-        let Some(fixed) =
-            sqlx::query_file!("messages/send_sms/find_message.sql", team.0, self.message_id).fetch_optional(&mut *tx).await?
-        else {
+        let row = sqlx::query_file!("messages/send_sms/open_gate.sql", team.0, self.message_id, ctx.now())
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(row) = row else {
             return Err(Stop::dead(anyhow::anyhow!("the team has no message {}", self.message_id)));
         };
-        // Always in this order: whoever else takes two of these rows takes them so (migration 0040).
-        let campaign = sqlx::query_file_scalar!("messages/send_sms/hold_campaign.sql", team.0, fixed.campaign_id)
-            .fetch_one(&mut *tx)
-            .await?;
-        let lead = sqlx::query_file!("messages/send_sms/hold_lead.sql", team.0, fixed.lead_id).fetch_one(&mut *tx).await?;
-        let message =
-            sqlx::query_file!("messages/send_sms/hold_message.sql", team.0, self.message_id).fetch_one(&mut *tx).await?;
-
-        let mut sms = OutboundSms {
+        let purpose = Purpose::parse(&row.purpose);
+        let sms = OutboundSms {
             team,
             message_id: self.message_id,
-            to: message.recipient,
-            from: message.sender,
-            body: message.body,
+            to: row.recipient,
+            from: row.sender,
+            body: row.body,
             valid_for: Duration::ZERO,
         };
-        match (message.state.as_str(), message.attempted_at) {
+        match (row.state.as_str(), row.attempted_at) {
             // Somebody has to look at it first; whoever clears it enqueues the job that sends it.
-            ("planned", _) if !message.is_cleared => return Ok(Gate::Ended(tx, json!({ "state": "planned" }))),
+            ("not_cleared", _) => return Ok(Look::Ended(json!({ "state": "planned" }))),
             ("planned", _) => {}
             ("dispatching" | "unknown", Some(attempted_at)) => {
-                let age = Duration::try_from_secs_f64(message.age_seconds.unwrap_or_default()).unwrap_or_default();
-                let looks = usize::try_from(message.looks).unwrap_or_default();
-                return Ok(Gate::Ask(Marked { sms, attempted_at, age, looks }));
+                let age = Duration::try_from_secs_f64(row.age_seconds.unwrap_or_default()).unwrap_or_default();
+                let looks = usize::try_from(row.looks).unwrap_or_default();
+                return Ok(Look::Marked(Marked { sms, attempted_at, age, looks, purpose }));
             }
-            (ended, _) => return Ok(Gate::Ended(tx, json!({ "state": ended }))),
+            (ended, _) => {
+                // A callback was here first, and settled nothing.
+                if row.taken {
+                    let price = ctx.services().rules.messages.segment_credits.max(0);
+                    record::settle(tx, team, self.message_id, price).await?;
+                }
+                return Ok(Look::Ended(json!({ "state": ended })));
+            }
         }
 
-        // From here on the clock runs: what the gates see must still hold when the vendor has the message.
-        let deadline = Instant::now() + ctx.services().rules.messages.dispatch_deadline();
-        let others =
-            sqlx::query_file!("messages/send_sms/gather_facts.sql", team.0, fixed.campaign_id, fixed.lead_id, sms.to, ctx.now(),)
-                .fetch_one(&mut *tx)
-                .await?;
-        let consent = others.consent_id.zip(others.consent_level.as_deref().and_then(Level::parse));
+        let level = row.consent_level.as_deref().and_then(Level::parse);
+        let consent = row.consent_id.zip(level).map(|(consent_id, level)| Consent {
+            consent_id,
+            level,
+            proven: row.consent_proven.unwrap_or(false),
+            expires_at: row.consent_expires_at,
+        });
         let facts = Facts {
-            campaign,
-            enrollment: others.enrollment,
-            lead_stopped: lead.stopped,
-            same_number: lead.phone.as_deref() == Some(sms.to.as_str()),
-            suppressed: others.suppressed,
-            consent: consent.map(|(consent_id, level)| Consent { consent_id, level, expires_at: others.consent_expires_at }),
-            sent_lately: others.sent_lately,
-            frees_in_seconds: others.frees_in_seconds,
-            lead_state: lead.state,
+            purpose,
+            campaign: row.campaign.unwrap_or_default(),
+            enrollment: row.enrollment,
+            // What can't be read closes the gate.
+            lead_stopped: row.lead_stopped.unwrap_or(true),
+            same_number: row.same_number.unwrap_or(false),
+            suppressed: row.suppressed.unwrap_or_else(|| vec!["UNREADABLE".into()]),
+            consent,
+            sent_lately: row.sent_lately.unwrap_or(i64::MAX),
+            frees_in_seconds: row.frees_in_seconds.unwrap_or_default(),
+            lead_state: row.lead_state,
+            sender: Sender {
+                phone: row.from_sender,
+                why: row.from_why,
+                closed: row.from_closed,
+                wait_seconds: row.from_wait_seconds,
+            },
         };
-        let book = Book::shipped().or_dead()?;
-        let rules = ctx.services().rules.messages.narrowed(&*ctx.settings_lately(&mut tx).await?);
-        let verdict = gates::decide(&facts, &sms.to, &rules, book, ctx.now());
+        let segments = u32::try_from(segments::count(&sms.body).segments).unwrap_or(u32::MAX);
+        let rules = ctx.services().rules.messages.narrowed(&*ctx.settings_lately(&mut *tx).await?);
+        Ok(Look::Planned(Box::new(Case { facts, rules, book: Book::shipped().or_dead()?, sms, segments })))
+    }
+
+    async fn decide(&self, ctx: &Ctx, mut tx: Tx, mut case: Case, deadline: Instant) -> Result<Gate, Stop> {
+        let (team, now) = (ctx.team(), ctx.now());
+        let verdict = gates::decide(&case.facts, &case.sms.to, &case.rules, case.book, now);
+        let inputs = self.inputs(ctx, &case);
+        let version = case.book.version.as_str();
         match verdict {
             Verdict::Send { closes_at } => {
-                sms.valid_for = (closes_at - ctx.now()).to_std().unwrap_or_default();
-                self.keep(ctx, &mut tx, &verdict, &facts, &sms.to, book).await?;
-                let vendor = ctx.services().vendors.sms.name();
-                sqlx::query_file!("messages/send_sms/mark.sql", team.0, self.message_id, vendor).execute(&mut *tx).await?;
-                tx.commit().await?;
-                Ok(Gate::Call(sms, deadline))
+                let Some(from) = case.facts.sender.phone.take() else {
+                    return Err(Stop::dead(anyhow::anyhow!("the gates are open and no number was chosen")));
+                };
+                case.sms.from = from;
+                case.sms.valid_for = (closes_at - now).to_std().unwrap_or_default();
+                self.pass(ctx, tx, case, inputs, deadline).await
             }
-            Verdict::Wait { until, ref rule } => {
-                let put_off = sqlx::query_file!("messages/send_sms/put_off.sql", team.0, self.message_id, rule);
-                if put_off.execute(&mut *tx).await?.rows_affected() > 0 {
-                    self.keep(ctx, &mut tx, &verdict, &facts, &sms.to, book).await?;
-                }
+            Verdict::Wait { until, rule } => {
+                let put_off =
+                    sqlx::query_file!("messages/send_sms/put_off.sql", team.0, self.message_id, now, rule, version, inputs);
+                put_off.fetch_one(&mut *tx).await?;
+                ctx.keep_lease(&mut tx).await?;
                 tx.commit().await?;
                 telemetry::sends(Send::Snoozed, 1);
-                Err(Stop::snooze((until - ctx.now()).to_std().unwrap_or_default(), rule.clone()))
+                Err(Stop::snooze((until - now).to_std().unwrap_or_default(), rule))
             }
-            Verdict::Suppress { ref rule } => {
-                self.keep(ctx, &mut tx, &verdict, &facts, &sms.to, book).await?;
-                record::suppressed(&mut tx, team, self.message_id, rule).await?;
-                Ok(Gate::Suppressed(tx, rule.clone()))
+            Verdict::Suppress { rule } => {
+                let decide = sqlx::query_file!(
+                    "messages/send_sms/decide.sql",
+                    team.0,
+                    self.message_id,
+                    now,
+                    "suppress",
+                    rule,
+                    version,
+                    inputs
+                );
+                decide.fetch_one(&mut *tx).await?;
+                record::suppressed(&mut tx, team, self.message_id, &rule).await?;
+                Ok(Gate::Suppressed(tx, rule))
             }
         }
     }
 
-    /// Keeps the evidence of a decision: the facts, and where the recipient may be.
-    async fn keep(&self, ctx: &Ctx, tx: &mut Tx, verdict: &Verdict, facts: &Facts, to: &str, book: &Book) -> Result<(), Stop> {
-        let place = book.atlas.locate(to, facts.lead_state.as_deref()).ok();
-        let zones: Vec<&str> = place.iter().flat_map(|place| place.zones.iter().map(|zone| zone.name())).collect();
-        let inputs = json!({
-            "facts": facts,
-            "zones": zones,
-            "states": place.as_ref().map(|place| &place.states),
-            "attempt": ctx.attempt(),
-        });
-        sqlx::query_file!(
-            "messages/send_sms/decide.sql",
+    /// The gates that messages share, and the mark.
+    async fn pass(&self, ctx: &Ctx, mut tx: Tx, case: Case, inputs: Value, deadline: Instant) -> Result<Gate, Stop> {
+        let Case { rules, book, sms, segments, .. } = case;
+        let vendor = ctx.services().vendors.sms.name();
+        let price = i64::from(segments) * rules.segment_credits.max(0);
+        let lease = ctx.claim().lease;
+        let passed = sqlx::query_file!(
+            "messages/send_sms/pass_gate.sql",
             ctx.team().0,
             self.message_id,
+            sms.from,
+            i32::try_from(segments).unwrap_or(i32::MAX),
+            price,
+            rules.team_cap(),
+            i32::try_from(rules.carrier_batch.clamp(1, 2000)).unwrap_or(2000),
+            f64::from(rules.carrier_pause_seconds),
+            vendor,
+            lease.boot,
+            lease.fence,
+            ctx.job().0,
             ctx.now(),
-            verdict.name(),
-            verdict.rule(),
             book.version,
             inputs,
         )
-        .execute(&mut **tx)
+        .fetch_one(&mut *tx)
         .await?;
-        Ok(())
+        tx.commit().await?;
+        let Some(closed) = passed.closed else {
+            telemetry::credits(vendor, Entry::Hold, u64::try_from(price).unwrap_or(0));
+            return Ok(Gate::Call(sms, deadline));
+        };
+        telemetry::sends(Send::Snoozed, 1);
+        if closed == OUT_OF_CREDIT {
+            telemetry::credits(vendor, Entry::Refused, u64::try_from(price).unwrap_or(0));
+            return Err(Stop::park(format!("{OUT_OF_CREDIT}: needs {price}, has {}", passed.available.unwrap_or(0))));
+        }
+        let until = gates::after(passed.wait_seconds, &rules, ctx.now());
+        Err(Stop::snooze((until - ctx.now()).to_std().unwrap_or_default(), closed))
+    }
+
+    /// The evidence: the facts, and where the recipient may be. No phone number, no text.
+    fn inputs(&self, ctx: &Ctx, case: &Case) -> Value {
+        let place = case.book.atlas.locate(&case.sms.to, case.facts.lead_state.as_deref()).ok();
+        let zones: Vec<&str> = place.iter().flat_map(|place| place.zones.iter().map(|zone| zone.name())).collect();
+        json!({
+            "facts": case.facts,
+            "zones": zones,
+            "states": place.as_ref().map(|place| &place.states),
+            "segments": case.segments,
+            "attempt": ctx.attempt(),
+        })
     }
 
     /// Calls the vendor for a message that this run has marked, and records the answer.
@@ -179,8 +284,9 @@ impl SendSms {
         failpoint!(BeforeEffect);
         // A process that was stopped between the mark and here must not send hours later.
         if ctx.cancel().is_cancelled() || Instant::now() >= deadline {
-            let mut tx = ctx.fenced_tx().await?;
+            let mut tx = ctx.tx().await?;
             record::not_sent(&mut tx, ctx.team(), self.message_id, "cut_off_before_the_call").await?;
+            ctx.keep_lease(&mut tx).await?;
             tx.commit().await?;
             ctx.check_cancelled()?;
             return Err(Stop::snooze(Duration::from_secs(1), "the dispatch deadline passed before the call"));
@@ -192,146 +298,14 @@ impl SendSms {
         };
         failpoint!(AfterEffect);
         telemetry::vendor_request(vendor.name(), &answer, started.elapsed());
-        let mut tx = ctx.fenced_tx().await?;
-        match answer {
-            Ok(accepted) => self.accepted(ctx, tx, &accepted).await,
-            Err(VendorError::UnknownOutcome { reason, .. }) => {
-                record::unknown(&mut tx, ctx.team(), self.message_id, &reason, false).await?;
-                tx.commit().await?;
-                telemetry::sends(Send::Unknown, 1);
-                Err(self.unknown(look_at(ctx, 0).unwrap_or_default(), &reason))
-            }
-            Err(VendorError::Recipient { fault, code, .. }) => self.recipient_fault(ctx, tx, &sms.to, fault, code).await,
-            Err(VendorError::Refused { code, reason, .. }) => {
-                record::failed(&mut tx, ctx.team(), self.message_id, &reason, i32::try_from(code).ok()).await?;
-                counted(Send::Failed, ctx.complete(tx, json!({ "state": "failed", "code": code })).await)
-            }
-            // Known not to have been taken: the mark is taken back with the reason for it.
-            Err(error) => {
-                let reason = match &error {
-                    VendorError::RateLimited { .. } => "vendor_rate_limit",
-                    VendorError::Config { .. } => "vendor_config",
-                    _ => "vendor_unreachable",
-                };
-                record::not_sent(&mut tx, ctx.team(), self.message_id, reason).await?;
-                tx.commit().await?;
-                Err(match error {
-                    VendorError::RateLimited { retry_after: None, .. } => {
-                        // Spread out, so that a fleet that was turned away does not come back as one.
-                        let wait = Duration::from_secs_f64(1.0 + 3.0 * ctx.services().random.unit());
-                        Stop::snooze(wait, format!("vendor_rate_limit: {error}"))
-                    }
-                    other => other.into_stop(),
-                })
-            }
-        }
-    }
-
-    /// Asks the vendor about a message that an earlier run has marked.
-    async fn ask(&self, ctx: &Ctx, marked: &Marked) -> Outcome {
-        // Behind the last look of the schedule somebody has woken the job: that is a look of its own.
-        if let Some(due) = look_at(ctx, marked.looks)
-            && marked.age < due
-        {
-            return Err(self.unknown(due - marked.age, "waiting to look it up"));
-        }
-        let vendor = &ctx.services().vendors.sms;
-        let limit = ctx.services().rules.messages.dispatch_deadline();
-        let started = Instant::now();
-        let answer = match timeout(limit, vendor.find(&marked.sms, marked.attempted_at)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(VendorError::Retryable { vendor: vendor.name(), reason: "no answer to the look-up".into() }),
-        };
-        telemetry::vendor_request(vendor.name(), &answer, started.elapsed());
-        let mut tx = ctx.fenced_tx().await?;
-        match answer {
-            Ok(Reconciled::Found(found)) if !self.belongs_elsewhere(ctx, &mut tx, &found).await? => {
-                self.accepted(ctx, tx, &found).await
-            }
-            Ok(_) => {
-                let reason = format!("not found in {} looks", marked.looks + 1);
-                let recorded = record::unknown(&mut tx, ctx.team(), self.message_id, &reason, true).await?;
-                tx.commit().await?;
-                if !recorded {
-                    return Err(Stop::snooze(Duration::ZERO, "its outcome became known meanwhile"));
-                }
-                match look_at(ctx, marked.looks + 1) {
-                    Some(due) => Err(self.unknown(due.saturating_sub(marked.age), &reason)),
-                    None => Err(Stop::park(format!(
-                        "{} {reason} at {}: see whether it was sent; it is never sent again by itself",
-                        parked_as(self.message_id),
-                        vendor.name(),
-                    ))),
-                }
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                record::unknown(&mut tx, ctx.team(), self.message_id, &reason, false).await?;
-                tx.commit().await?;
-                match error {
-                    VendorError::Config { .. } | VendorError::Refused { .. } => {
-                        Err(Stop::park(format!("{} {reason}", parked_as(self.message_id))))
-                    }
-                    VendorError::RateLimited { retry_after, .. } => {
-                        Err(self.unknown(retry_after.unwrap_or(Duration::from_secs(2)), &reason))
-                    }
-                    _ => Err(self.unknown(Duration::from_secs(15), &reason)),
-                }
-            }
-        }
-    }
-
-    async fn accepted(&self, ctx: &Ctx, mut tx: Tx, accepted: &Accepted) -> Outcome {
-        let vendor = ctx.services().vendors.sms.name();
-        record::accepted(&mut tx, ctx.team(), self.message_id, vendor, accepted).await?;
-        counted(Send::Accepted, ctx.complete(tx, json!({ "state": "accepted" })).await)
-    }
-
-    async fn recipient_fault(&self, ctx: &Ctx, mut tx: Tx, to: &str, fault: RecipientFault, code: i64) -> Outcome {
-        let (team, vendor) = (ctx.team(), ctx.services().vendors.sms.name());
-        let reason = Reason::from(fault);
-        opt_out::suppress(&mut tx, team, to, reason, &format!("{vendor} {code}")).await?;
-        let rule = format!("suppressed_{}", reason.as_str().to_lowercase());
-        let (state, outcome) = match fault {
-            RecipientFault::OptedOut => {
-                record::suppressed(&mut tx, team, self.message_id, &rule).await?;
-                ("suppressed", Send::Suppressed)
-            }
-            RecipientFault::InvalidNumber => {
-                record::failed(&mut tx, team, self.message_id, &rule, i32::try_from(code).ok()).await?;
-                ("failed", Send::Failed)
-            }
-        };
-        counted(outcome, ctx.complete(tx, json!({ "state": state, "rule": rule, "code": code })).await)
-    }
-
-    /// What was found may be another message to the same person with the same words.
-    async fn belongs_elsewhere(&self, ctx: &Ctx, tx: &mut Tx, found: &Accepted) -> Result<bool, Stop> {
-        let vendor = ctx.services().vendors.sms.name();
-        Ok(sqlx::query_file_scalar!("messages/send_sms/is_taken.sql", ctx.team().0, vendor, found.vendor_id, self.message_id)
-            .fetch_one(&mut **tx)
-            .await?)
-    }
-
-    fn unknown(&self, after: Duration, reason: &str) -> Stop {
-        Stop::Unknown { after, intent: format!("message {}: {reason}", self.message_id) }
+        self.record(ctx, sms, answer).await
     }
 }
 
 /// Counts what was committed.
-fn counted(what: Send, outcome: Outcome) -> Outcome {
+pub(super) fn counted(what: Send, outcome: Outcome) -> Outcome {
     if outcome.is_ok() {
         telemetry::sends(what, 1);
     }
     outcome
-}
-
-/// When the look number `looks` (from 0) at an unknown outcome is due, since the message was handed over.
-fn look_at(ctx: &Ctx, looks: usize) -> Option<Duration> {
-    ctx.services().rules.messages.look_seconds.get(looks).copied().map(Duration::from_secs)
-}
-
-/// How the job of a message with an unknown outcome is parked: `queue.unpark` wakes it by this.
-pub fn parked_as(message: i64) -> String {
-    format!("unknown_outcome message {message}:")
 }

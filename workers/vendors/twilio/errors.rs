@@ -1,11 +1,16 @@
-//! What Twilio's errors mean: a table, read by code and, where no code is known, by HTTP status.
+//! What Twilio's errors mean: data with its sources (`data/errors.json`), read by code and, where no code is known, by HTTP
+//! status.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
+use chrono::NaiveDate;
 use serde::Deserialize;
 
 use super::{VENDOR, told};
-use crate::vendors::{VendorError, error::RecipientFault};
+use crate::{
+    messages::places::BadData,
+    vendors::{VendorError, error::RecipientFault},
+};
 
 /// What a request would have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +22,11 @@ pub enum Phase {
 }
 
 /// What an error means for the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// Not taken; come back in so many seconds (0: Twilio does not say).
-    RateLimited(u64),
+    /// Not taken; come back later.
+    RateLimited,
     /// Not taken, and no other try can help.
     Refused,
     /// The recipient said STOP.
@@ -35,57 +41,141 @@ pub enum Class {
     Passing,
 }
 
-/// Every code we know, and what it means: answered at once, or reported later by a callback.
-pub const CODES: &[(i64, Class)] = &[
-    (20003, Class::Config),              // bad credentials
-    (20404, Class::Config),              // no such account or resource
-    (20429, Class::RateLimited(0)),      // too many requests at once; not processed
-    (21211, Class::InvalidNumber),       // invalid To
-    (21212, Class::Config),              // invalid From
-    (21214, Class::InvalidNumber),       // To can't be reached
-    (21217, Class::InvalidNumber),       // To is no number
-    (21408, Class::Config),              // region not permitted
-    (21601, Class::Config),              // From can't send texts
-    (21602, Class::Refused),             // no body
-    (21603, Class::Config),              // no From
-    (21604, Class::Refused),             // no To
-    (21606, Class::Config),              // From is not ours
-    (21608, Class::Config),              // trial account
-    (21610, Class::OptedOut),            // replied STOP to this sender
-    (21611, Class::RateLimited(600)),    // the sender's queue is full
-    (21612, Class::Refused),             // no route from From to To
-    (21614, Class::InvalidNumber),       // not a mobile number
-    (21617, Class::Refused),             // body too long
-    (30001, Class::Passing),             // queue overflow
-    (30002, Class::Config),              // account suspended
-    (30003, Class::Passing),             // handset unreachable
-    (30004, Class::OptedOut),            // blocked by the recipient or the carrier
-    (30005, Class::InvalidNumber),       // unknown or inactive handset
-    (30006, Class::InvalidNumber),       // landline
-    (30007, Class::Refused),             // filtered
-    (30008, Class::Passing),             // the carrier does not say
-    (30022, Class::Passing),             // the campaign's rate at the carriers
-    (30023, Class::Passing),             // the brand's daily cap
-    (30034, Class::Config),              // sender not registered
-    (30036, Class::Passing),             // its validity ended before it was sent
-    (30047, Class::Passing),             // could not be rescheduled
-    (63038, Class::RateLimited(86_400)), // the account's daily cap
-];
+/// What an error says of the number that a text left from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SenderFault {
+    /// Carriers or the vendor refuse it: out of use until a person has looked.
+    Quarantine,
+    /// Too busy: it rests for so many seconds.
+    Rest(u32),
+    /// Its day's share is used up.
+    RestOfDay,
+    /// A text was taken for spam.
+    Filtered,
+    /// A recipient has opted out or blocked it.
+    OptedOut,
+}
 
-/// What an HTTP status means where the body holds no code we know, for a message that was to be sent.
-pub const STATUSES: &[(std::ops::RangeInclusive<u16>, Class)] = &[
-    (401..=401, Class::Config),
-    (403..=404, Class::Config),
-    (408..=408, Class::Unknown), // somewhere on the way; nobody says where
-    (429..=429, Class::RateLimited(0)),
-    (300..=399, Class::Config), // we follow no redirect: base_url is wrong
-    (400..=499, Class::Refused),
-    (0..=u16::MAX, Class::Unknown),
-];
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Fault {
+    Quarantine,
+    Rest,
+    RestOfDay,
+    Filtered,
+    OptedOut,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    code: i64,
+    meaning: Class,
+    /// How long a rate limit lasts; none: Twilio does not say.
+    wait_seconds: Option<u64>,
+    sender: Option<Fault>,
+    rest_seconds: Option<u32>,
+    effective_from: Option<NaiveDate>,
+    #[serde(rename = "what")]
+    _what: String,
+    source: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Status {
+    from: u16,
+    to: u16,
+    meaning: Class,
+}
+
+/// When a number is laid to rest for what becomes of its texts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// So large a share of a day's texts taken for spam.
+    pub filtered_share: f64,
+    /// So large a share answered with STOP.
+    pub opted_out_share: f64,
+    /// Of at least so many texts.
+    pub at_least: i32,
+    /// For so long.
+    pub rest_seconds: u32,
+    /// Who says so.
+    pub source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: NaiveDate,
+    #[serde(rename = "note")]
+    _note: String,
+    health: Health,
+    codes: Vec<Entry>,
+    statuses: Vec<Status>,
+}
+
+/// The meanings that ship with this build.
+#[derive(Debug)]
+pub struct Book {
+    /// The day on which they stood so.
+    pub version: NaiveDate,
+    /// When a number rests.
+    pub health: Health,
+    codes: HashMap<i64, Entry>,
+    /// What an HTTP status means where the body holds no code we know, for a message that was to be sent.
+    statuses: Vec<Status>,
+}
+
+static SHIPPED: LazyLock<Result<Book, BadData>> = LazyLock::new(|| Book::read(include_str!("data/errors.json")));
+
+impl Book {
+    /// The meanings that ship with this build.
+    pub fn shipped() -> Result<&'static Self, BadData> {
+        SHIPPED.as_ref().map_err(Clone::clone)
+    }
+
+    /// Reads a file of meanings. Of several entries of a code the newest counts that is in force at the file's version.
+    pub fn read(json: &str) -> Result<Self, BadData> {
+        let bad = |problem: String| BadData { file: "errors.json", problem };
+        let file: File = serde_json::from_str(json).map_err(|e| bad(e.to_string()))?;
+        let mut codes: HashMap<i64, Entry> = HashMap::new();
+        for entry in file.codes {
+            if entry.source.is_empty() {
+                return Err(bad(format!("{} has no source", entry.code)));
+            }
+            if matches!(entry.sender, Some(Fault::Rest)) && entry.rest_seconds.is_none() {
+                return Err(bad(format!("{} does not say how long its sender rests", entry.code)));
+            }
+            if entry.effective_from.is_some_and(|from| from > file.version) {
+                continue;
+            }
+            match codes.get(&entry.code) {
+                Some(known) if known.effective_from == entry.effective_from => {
+                    return Err(bad(format!("{} stands twice", entry.code)));
+                }
+                Some(known) if known.effective_from > entry.effective_from => {}
+                _ => drop(codes.insert(entry.code, entry)),
+            }
+        }
+        Ok(Self { version: file.version, health: file.health, codes, statuses: file.statuses })
+    }
+}
+
+fn entry(code: i64) -> Option<&'static Entry> {
+    Book::shipped().ok()?.codes.get(&code)
+}
 
 /// What a code means; `None` for one we do not know.
 pub fn class_of(code: i64) -> Option<Class> {
-    CODES.iter().find(|(known, _)| *known == code).map(|(_, class)| *class)
+    entry(code).map(|entry| entry.meaning)
+}
+
+/// What an HTTP status means. Where the book says nothing, a message may have been taken.
+fn class_of_status(status: u16) -> Class {
+    let of = |book: &Book| book.statuses.iter().find(|one| (one.from..=one.to).contains(&status)).map(|one| one.meaning);
+    Book::shipped().ok().and_then(of).unwrap_or(Class::Unknown)
 }
 
 /// What a code that a callback reports says about the recipient.
@@ -97,6 +187,18 @@ pub fn recipient_fault(code: i64) -> Option<RecipientFault> {
     }
 }
 
+/// What a code says about the number that the text left from.
+pub fn sender_fault(code: i64) -> Option<SenderFault> {
+    let entry = entry(code)?;
+    Some(match entry.sender? {
+        Fault::Quarantine => SenderFault::Quarantine,
+        Fault::Rest => SenderFault::Rest(entry.rest_seconds.unwrap_or(60)),
+        Fault::RestOfDay => SenderFault::RestOfDay,
+        Fault::Filtered => SenderFault::Filtered,
+        Fault::OptedOut => SenderFault::OptedOut,
+    })
+}
+
 #[derive(Deserialize, Default)]
 struct Body {
     code: Option<i64>,
@@ -106,14 +208,14 @@ struct Body {
 /// What an answer that is not a success means.
 pub fn classify(phase: Phase, status: u16, body: &[u8], retry_after: Option<Duration>) -> VendorError {
     let body: Body = serde_json::from_slice(body).unwrap_or_default();
-    let by_status = STATUSES.iter().find(|(range, _)| range.contains(&status)).map_or(Class::Unknown, |(_, class)| *class);
+    let by_status = class_of_status(status);
     // A server's error says that it lost its way, whatever code it found for it.
     let class = if status >= 500 { by_status } else { body.code.and_then(class_of).unwrap_or(by_status) };
     let code = body.code.unwrap_or(i64::from(status));
     let said = body.message.map_or_else(|| format!("HTTP {status}"), |text| without_numbers(&text));
     match (class, phase) {
-        (Class::RateLimited(seconds), _) => {
-            let own = (seconds > 0).then(|| Duration::from_secs(seconds));
+        (Class::RateLimited, _) => {
+            let own = body.code.and_then(entry).and_then(|entry| entry.wait_seconds).map(Duration::from_secs);
             VendorError::RateLimited { vendor: VENDOR, retry_after: retry_after.or(own) }
         }
         (Class::OptedOut, _) => VendorError::Recipient { vendor: VENDOR, code, fault: RecipientFault::OptedOut },
@@ -242,9 +344,37 @@ mod tests {
     }
 
     #[test]
-    fn no_code_stands_twice() {
-        for (n, (code, _)) in CODES.iter().enumerate() {
-            assert!(CODES[n + 1..].iter().all(|(other, _)| other != code), "{code}");
+    fn the_book_is_whole_and_no_code_stands_in_it_twice() {
+        let book = Book::shipped().expect("the shipped meanings");
+        assert_eq!(book.codes.len(), 33);
+        let twice = include_str!("data/errors.json").replacen("\"code\": 20404", "\"code\": 20003", 1);
+        assert!(Book::read(&twice).is_err_and(|bad| bad.problem == "20003 stands twice"));
+    }
+
+    #[test]
+    fn a_change_counts_from_its_day_on() {
+        let file = |version: &str| {
+            let entry = |from: &str, meaning: &str| {
+                format!(r#"{{"code": 1, "meaning": "{meaning}", "effective_from": {from}, "what": "", "source": "x"}}"#)
+            };
+            let codes = [entry("null", "passing"), entry("\"2027-02-01\"", "refused")].join(",");
+            let health = r#"{"filtered_share": 0.01, "opted_out_share": 0.03, "at_least": 1, "rest_seconds": 1, "source": "x"}"#;
+            format!(r#"{{"version": "{version}", "note": "", "health": {health}, "codes": [{codes}], "statuses": []}}"#)
+        };
+        let meaning = |version: &str| Book::read(&file(version)).expect("a book").codes[&1].meaning;
+        assert_eq!((meaning("2027-01-31"), meaning("2027-02-01")), (Class::Passing, Class::Refused));
+    }
+
+    #[test]
+    fn what_a_code_says_of_the_sender() {
+        for code in [21212, 21601, 21603, 21606, 30034] {
+            assert_eq!(sender_fault(code), Some(SenderFault::Quarantine), "{code}");
+        }
+        assert_eq!(sender_fault(21611), Some(SenderFault::Rest(600)));
+        assert_eq!(sender_fault(30023), Some(SenderFault::RestOfDay));
+        assert_eq!(sender_fault(30007), Some(SenderFault::Filtered));
+        for code in [20003, 21211, 21614, 30003, 30008, 0] {
+            assert_eq!(sender_fault(code), None, "{code}");
         }
     }
 

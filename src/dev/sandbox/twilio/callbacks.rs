@@ -52,6 +52,11 @@ impl Caller {
         })))
     }
 
+    /// What it calls with.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
     /// Reports that were answered, and that were given up.
     pub fn counts(&self) -> (u64, u64) {
         (self.0.answered.load(Ordering::Relaxed), self.0.given_up.load(Ordering::Relaxed))
@@ -68,8 +73,12 @@ impl Caller {
         let caller = self.0.clone();
         // For Twilio itself: neither requested nor signed.
         url.set_fragment(None);
+        let queued = Duration::from_millis(message.queued_milliseconds);
+        let valid = Duration::from_secs(message.validity_seconds);
         let end = habits.undelivered.map_or(("delivered", None), |code| ("undelivered", Some(code)));
-        let mut reports = vec![("sent", None), end];
+        // What can't leave the line in time is given up there.
+        let mut reports = if queued > valid { vec![("failed", Some(30_036))] } else { vec![("sent", None), end] };
+        let last = reports.last().copied().unwrap_or(end);
         if habits.reversed {
             reports.reverse();
         }
@@ -79,6 +88,7 @@ impl Caller {
         tokio::spawn(async move {
             let stop = caller.stop.clone();
             let all = async {
+                tokio::time::sleep(queued.min(valid)).await;
                 for (status, code) in reports {
                     tokio::time::sleep(caller.delay).await;
                     note(status, code);
@@ -86,7 +96,7 @@ impl Caller {
                         caller.call(&message, &url, status, code).await;
                     }
                 }
-                note(end.0, end.1);
+                note(last.0, last.1);
             };
             tokio::select! {
                 () = stop.cancelled() => {}

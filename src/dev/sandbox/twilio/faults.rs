@@ -6,6 +6,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::carrier;
+
 /// A way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +77,12 @@ pub struct Faults {
     pub callbacks_reversed: f64,
     /// Share of messages of which nothing is reported.
     pub callbacks_lost: f64,
+    /// How long each create takes.
+    pub latency_milliseconds: u64,
+    /// Segments a second that carriers take from each number; the others stand in its line. None: all at once.
+    pub segments_per_second: Option<f64>,
+    /// Numbers that end so have their messages undelivered, with this code.
+    pub endings: BTreeMap<String, i32>,
 }
 
 impl Default for Faults {
@@ -89,6 +97,9 @@ impl Default for Faults {
             callbacks_twice: 0.0,
             callbacks_reversed: 0.0,
             callbacks_lost: 0.0,
+            latency_milliseconds: 0,
+            segments_per_second: None,
+            endings: BTreeMap::new(),
         }
     }
 }
@@ -124,7 +135,7 @@ impl Faults {
             twice: self.unit(&format!("twice {sid}")) < self.callbacks_twice,
             reversed: self.unit(&format!("reversed {sid}")) < self.callbacks_reversed,
             lost: self.unit(&format!("lost {sid}")) < self.callbacks_lost,
-            undelivered: self.numbers.get(to).and_then(|number| number.undelivered),
+            undelivered: carrier::ends_with(self, to),
         }
     }
 

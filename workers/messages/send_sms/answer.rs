@@ -1,0 +1,120 @@
+//! Records what the vendor answered to a send: what becomes of the message, of its credits, of the number it left from, and of
+//! the job.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{SendSms, run::counted};
+use crate::{
+    ctx::Ctx,
+    db::Tx,
+    job::{Outcome, Stop},
+    messages::{
+        gateway::{Accepted, OutboundSms},
+        opt_out::{self, Reason},
+        record, senders,
+    },
+    telemetry::{self, Entry, Send},
+    vendors::{VendorError, error::RecipientFault},
+};
+
+/// A rate limit that lasts so long is the number's own, not the moment's.
+const SENDERS_OWN: Duration = Duration::from_secs(60);
+
+impl SendSms {
+    pub(super) async fn record(&self, ctx: &Ctx, sms: &OutboundSms, answer: Result<Accepted, VendorError>) -> Outcome {
+        let team = ctx.team();
+        let mut tx = ctx.tx().await?;
+        match answer {
+            Ok(accepted) => self.accepted(ctx, tx, &accepted).await,
+            Err(VendorError::UnknownOutcome { reason, .. }) => {
+                record::unknown(&mut tx, team, self.message_id, &reason, false).await?;
+                ctx.keep_lease(&mut tx).await?;
+                tx.commit().await?;
+                telemetry::sends(Send::Unknown, 1);
+                Err(self.unknown(super::ask::look_at(ctx, 0).unwrap_or_default(), &reason))
+            }
+            Err(VendorError::Recipient { fault, code, .. }) => self.recipient_fault(ctx, tx, sms, fault, code).await,
+            Err(VendorError::Refused { code, reason, .. }) => {
+                self.heed_sender(ctx, &mut tx, &sms.from, code).await?;
+                record::failed(&mut tx, team, self.message_id, &reason, i32::try_from(code).ok()).await?;
+                counted(Send::Failed, ctx.complete(tx, json!({ "state": "failed", "code": code })).await)
+            }
+            Err(error) => self.not_taken(ctx, tx, sms, error).await,
+        }
+    }
+
+    /// Known not to have been taken: the mark is taken back with the reason for it, and another number of the pool tries where
+    /// this one is the fault.
+    async fn not_taken(&self, ctx: &Ctx, mut tx: Tx, sms: &OutboundSms, error: VendorError) -> Outcome {
+        let (reason, of_the_sender) = match &error {
+            VendorError::RateLimited { retry_after, .. } => {
+                let rests = retry_after.filter(|wait| *wait >= SENDERS_OWN);
+                if let Some(wait) = rests {
+                    self.hold(ctx, &mut tx).await?;
+                    senders::rest(&mut tx, ctx.team(), &sms.from, "vendor_rate_limit", wait).await?;
+                }
+                ("vendor_rate_limit", rests.is_some())
+            }
+            VendorError::Config { code, .. } => ("vendor_config", self.heed_sender(ctx, &mut tx, &sms.from, *code).await?),
+            _ => ("vendor_unreachable", false),
+        };
+        record::not_sent(&mut tx, ctx.team(), self.message_id, reason).await?;
+        ctx.keep_lease(&mut tx).await?;
+        tx.commit().await?;
+        Err(match error {
+            // The gates choose another number, or say how long to wait.
+            error if of_the_sender => Stop::snooze(Duration::ZERO, format!("{reason}: {error}")),
+            VendorError::RateLimited { retry_after: None, .. } => {
+                // Spread out, so that a fleet that was turned away does not come back as one.
+                let wait = Duration::from_secs_f64(1.0 + 3.0 * ctx.services().random.unit());
+                Stop::snooze(wait, format!("vendor_rate_limit: {error}"))
+            }
+            other => other.into_stop(),
+        })
+    }
+
+    pub(super) async fn accepted(&self, ctx: &Ctx, mut tx: Tx, accepted: &Accepted) -> Outcome {
+        let vendor = ctx.services().vendors.sms.name();
+        let price = ctx.services().rules.messages.segment_credits.max(0);
+        record::accepted(&mut tx, ctx, self.message_id, vendor, accepted, price, &json!({ "state": "accepted" })).await?;
+        let done = counted(Send::Accepted, ctx.completed(tx).await)?;
+        telemetry::credits(vendor, Entry::Capture, u64::try_from(price * i64::from(accepted.segments)).unwrap_or(0));
+        Ok(done)
+    }
+
+    async fn recipient_fault(&self, ctx: &Ctx, mut tx: Tx, sms: &OutboundSms, fault: RecipientFault, code: i64) -> Outcome {
+        let (team, vendor) = (ctx.team(), ctx.services().vendors.sms.name());
+        let reason = Reason::from(fault);
+        opt_out::suppress(&mut tx, team, &sms.to, reason, &format!("{vendor} {code}")).await?;
+        self.heed_sender(ctx, &mut tx, &sms.from, code).await?;
+        let rule = format!("suppressed_{}", reason.as_str().to_lowercase());
+        let (state, outcome) = match fault {
+            RecipientFault::OptedOut => {
+                record::suppressed(&mut tx, team, self.message_id, &rule).await?;
+                ("suppressed", Send::Suppressed)
+            }
+            RecipientFault::InvalidNumber => {
+                record::failed(&mut tx, team, self.message_id, &rule, i32::try_from(code).ok()).await?;
+                ("failed", Send::Failed)
+            }
+        };
+        counted(outcome, ctx.complete(tx, json!({ "state": state, "rule": rule, "code": code })).await)
+    }
+
+    /// Heeds what a code says of the number. The message's row comes before the number's (migration 0120).
+    async fn heed_sender(&self, ctx: &Ctx, tx: &mut Tx, phone: &str, code: i64) -> Result<bool, Stop> {
+        self.hold(ctx, tx).await?;
+        Ok(senders::note_code(tx, ctx.team(), phone, ctx.services().vendors.sms.name(), code).await?)
+    }
+
+    async fn hold(&self, ctx: &Ctx, tx: &mut Tx) -> Result<(), Stop> {
+        sqlx::query_file!("messages/record/hold.sql", ctx.team().0, self.message_id).fetch_optional(&mut **tx).await?;
+        Ok(())
+    }
+
+    pub(super) fn unknown(&self, after: Duration, reason: &str) -> Stop {
+        Stop::Unknown { after, intent: format!("message {}: {reason}", self.message_id) }
+    }
+}

@@ -142,9 +142,9 @@ begin
   return activated;
 end $$;
 
--- Of the next `most` active campaigns behind (`team`, `campaign`), of all teams: lets those begin a run that have a due step and
+-- Of the next `most` active campaigns behind a place, of all teams: lets those begin a run that have a due step and
 -- none under way. Returns where to go on (nulls: at the end) and how many runs it enqueued.
-create or replace function longshore.run_due_sequences(team uuid, campaign bigint, most integer, at timestamptz default null,
+create or replace function longshore.run_due_sequences(behind_team uuid, behind_campaign bigint, most integer, at timestamptz default null,
   out next_team uuid, out next_campaign bigint, out enqueued integer)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -161,7 +161,8 @@ begin
         offset 0
       ) as due
     from longshore.campaigns x
-    where x.state = 'active' and (x.team_id, x.campaign_id) > (coalesce(team, '00000000-0000-0000-0000-000000000000'), coalesce(campaign, 0))
+    where x.state = 'active'
+      and (x.team_id, x.campaign_id) > (coalesce(behind_team, '00000000-0000-0000-0000-000000000000'), coalesce(behind_campaign, 0))
     order by x.team_id, x.campaign_id
     limit most
   loop

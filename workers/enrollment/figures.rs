@@ -145,7 +145,7 @@ fn class_of(code: &str) -> &'static str {
         Some(Class::InvalidNumber) => "invalid_number",
         Some(Class::Refused) => "refused",
         Some(Class::Config) => "our_account",
-        Some(Class::RateLimited(_)) => "rate_limit",
+        Some(Class::RateLimited) => "rate_limit",
         Some(Class::Passing) => "not_reached",
         Some(Class::Unknown) | None => "other",
     }

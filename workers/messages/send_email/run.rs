@@ -192,8 +192,10 @@ impl SendEmail {
         let (team, mut tx) = (ctx.team(), ctx.fenced_tx().await?);
         match answer {
             Ok(accepted) => {
-                record::accepted(&mut tx, team, self.message_id, server.name(), &accepted).await?;
-                counted(Send::Accepted, ctx.complete(tx, json!({ "state": "accepted" })).await)
+                let output = json!({ "state": "accepted" });
+                // A mail costs nothing.
+                record::accepted(&mut tx, ctx, self.message_id, server.name(), &accepted, 0, &output).await?;
+                counted(Send::Accepted, ctx.completed(tx).await)
             }
             Err(VendorError::UnknownOutcome { reason, .. }) => {
                 telemetry::sends(Send::Unknown, 1);

@@ -170,7 +170,7 @@ async fn only_an_operator_gives_a_team_a_number() {
     let world = World::new().await;
     for role in ["api", "worker", "scheduler"] {
         let mut tx = db::begin_as(&world.db.pool(role), world.team).await.expect("a transaction");
-        let refused = inbox::add_sender(&mut tx, world.team, "+13105550009").await.expect_err(role);
+        let refused = senders::put(&mut tx, world.team, "+13105550009", &Settings::default()).await.expect_err(role);
         let code = refused.as_database_error().and_then(|error| error.code().map(|code| code.into_owned()));
         assert_eq!(code.as_deref(), Some("42501"), "{role}: {refused}");
     }

@@ -18,7 +18,7 @@ export interface DeliverWebhook {
 /** A campaign. A plain number everywhere: people call campaigns by name. */
 export type CampaignId = number;
 
-/** Ends the running enrollments of a campaign that has ended. */
+/** Ends the running enrollments and the waiting messages of a campaign that has ended. */
 export interface EndEnrollments {
   /** The campaign. */
   campaign_id: CampaignId;
@@ -66,7 +66,19 @@ export interface IngestFile {
   file_id: number;
 }
 
-/** Refreshes the team's tags. */
+/** Looks the vendor's list of a day through for numbers of the team. */
+export interface PullDeactivations {
+  /** The day; if not said, the one before the day on which it runs (UTC). */
+  day?: string | null;
+}
+
+/** Enrolls leads once more. */
+export interface ReenrollLeads {
+  /** The campaign. */
+  campaign_id: CampaignId;
+}
+
+/** Refreshes the team's tags and audience. */
 export type RefreshTags = Record<string, never>;
 
 /**
@@ -93,8 +105,26 @@ export interface RunSequence {
   campaign_id: CampaignId;
 }
 
+/** Sends a planned message as a mail. */
+export interface SendEmail {
+  /** The message, as it was planned. */
+  message_id: number;
+}
+
 /** Sends a planned message. */
 export interface SendSms {
+  /** The message, as it was planned. */
+  message_id: number;
+}
+
+/** Tells of a campaign. */
+export interface SyncCampaign {
+  /** The campaign. */
+  campaign_id: CampaignId;
+}
+
+/** Writes the text of a planned message. */
+export interface WriteText {
   /** The message, as it was planned. */
   message_id: number;
 }
@@ -119,6 +149,10 @@ export interface Payloads {
   export_team: ExportTeam;
   /** Queue `datalake`, 10 attempts. */
   ingest_file: IngestFile;
+  /** Queue `messages`, 10 attempts. */
+  pull_deactivations: PullDeactivations;
+  /** Queue `enrollment`, 10 attempts. */
+  reenroll_leads: ReenrollLeads;
   /** Queue `enrollment`, 10 attempts. */
   refresh_tags: RefreshTags;
   /** Queue `upkeep`, 10 attempts. */
@@ -128,7 +162,13 @@ export interface Payloads {
   /** Queue `enrollment`, 10 attempts. */
   run_sequence: RunSequence;
   /** Queue `messages`, 10 attempts. */
+  send_email: SendEmail;
+  /** Queue `messages`, 10 attempts. */
   send_sms: SendSms;
+  /** Queue `integrations`, 10 attempts. */
+  sync_campaign: SyncCampaign;
+  /** Queue `texts`, 10 attempts. */
+  write_text: WriteText;
 }
 
 /** The name of a kind. */
@@ -136,6 +176,83 @@ export type Kind = keyof Payloads;
 
 // ------------------------------------------------------------------------------------------------------------------
 // What the HTTP API takes and gives
+
+/** A campaign's figures. */
+export interface Analytics {
+  enrollments: EnrollmentFigures;
+  /** Of all messages. */
+  totals: MessageFigures;
+  /** By step and variant. */
+  variants: VariantFigures[];
+}
+
+/** A message that waits for a person. */
+export interface ApprovalBody {
+  /** What it says. */
+  body: string;
+  campaign: number;
+  /** `sms` or `email`. */
+  channel: string;
+  lead: number;
+  /** The message. */
+  message: number;
+  planned_at: string;
+  /** `draft`: its text is being written; `preview`: somebody has to look at it. */
+  stage: string;
+  step: number;
+  /** Of a mail. */
+  subject?: string | null;
+  /** Which wording that is: pass it along with a decision, so that another one is not decided about unseen. */
+  text: number;
+}
+
+/** A message with all that was said and decided. */
+export interface ApprovalDetail {
+  campaign: number;
+  channel: string;
+  /** What was decided about it. */
+  decisions: DecisionBody[];
+  /** Why it ended, where it ended unsent. */
+  ended_because?: string | null;
+  lead: number;
+  message: number;
+  /** Where it came to, when, and by whom. */
+  moments: MomentBody[];
+  /** `draft`, `preview`, `pending`, `processing`, `sent`, `rejected`, `failed` or `suppressed`. */
+  stage: string;
+  step: number;
+  /** Its wordings, the first one first. */
+  texts: TextBody[];
+}
+
+/** Messages that wait for a person. */
+export interface ApprovalPage {
+  approvals: ApprovalBody[];
+  /** Pass it as `after`; left out on the last page. */
+  next?: number | null;
+}
+
+/** Many messages to approve. */
+export interface ApproveManyRequest {
+  /** At most so many; the configuration has the most there may be. */
+  at_most: number;
+  /** Only of this campaign. */
+  campaign?: number | null;
+  /** These; left out: whatever waits, the oldest first. */
+  messages?: number[] | null;
+  /** Why. */
+  reason?: string | null;
+  /** Only those whose wording is this one or an older one: what was written since you looked is left. */
+  up_to_text?: number | null;
+}
+
+/** What was approved. */
+export interface ApprovedManyBody {
+  /** Messages that were approved. */
+  approved: number;
+  /** Others like them still wait. */
+  more: boolean;
+}
 
 /** An attempt that did not succeed. */
 export interface Attempt {
@@ -151,6 +268,18 @@ export interface Attempt {
   result: string;
   /** When it began. */
   started_at?: string | null;
+}
+
+/** Leads to look at before there is a campaign. */
+export interface AudienceRequest {
+  /** The levels of leads: high, medium, low (or green, yellow, red). */
+  engagement: string[];
+  /** Leads in the sample. */
+  limit?: number;
+  /** Where the sample begins. */
+  offset?: number;
+  /** A lead matches with any of them; none: every lead matches. */
+  target_tags?: string[];
 }
 
 /** What somebody did. */
@@ -221,6 +350,102 @@ export interface BatchRequest {
 /** Where a batch is in its life. */
 export type BatchState = "open" | "sealed" | "ended";
 
+/** A campaign. */
+export interface CampaignBody {
+  /** When it begins by itself, or was to. */
+  activate_at?: string | null;
+  /** When it was activated the first time. */
+  activated_at?: string | null;
+  changed_at: string;
+  cloned_from?: number | null;
+  created_at: string;
+  engagement: string[];
+  id: number;
+  name: string;
+  /** When its first step opens: activation and the first delay. */
+  opens_at?: string | null;
+  recalled_at?: string | null;
+  sender: string;
+  /** draft, scheduled, active, paused, completed or stopped. */
+  state: string;
+  target_tags: string[];
+}
+
+/** What a campaign's steps are. */
+export interface CampaignContent {
+  /** Those that are more than plain text messages. */
+  steps: StepBody[];
+}
+
+/** A campaign that was created, or that its key had named before. */
+export interface CampaignCreated {
+  campaign: CampaignBody;
+  /** The job that enrolls its leads; left out where the campaign was there already. */
+  job?: string | null;
+}
+
+/** A campaign with its steps and its figures. */
+export interface CampaignDetail {
+  campaign: CampaignBody;
+  enrollments: EnrollmentFigures;
+  messages: MessageFigures;
+  steps: StepBody[];
+}
+
+/** Work on a campaign that was accepted. */
+export interface CampaignJob {
+  id: number;
+  /** Its output says what it did. */
+  job: string;
+}
+
+/** Where a campaign stands now. */
+export interface CampaignMoved {
+  id: number;
+  state: string;
+}
+
+/** A page of campaigns, the newest first. */
+export interface CampaignPage {
+  campaigns: CampaignBody[];
+  /** Pass it as `after` for the next page; null on the last one. */
+  next?: number | null;
+}
+
+/** A campaign that was recalled. */
+export interface CampaignRecalled {
+  id: number;
+  /** The job that ends both, one by one. */
+  job: string;
+  /** What had left. */
+  left: LeftBody;
+  /** Leads that were in its sequence. */
+  running: number;
+  state: string;
+  /** Messages that waited: none of them leaves. */
+  waiting: number;
+}
+
+/** A campaign to be. */
+export interface CampaignRequest {
+  /** The levels of leads it is for: high, medium, low (or green, yellow, red). */
+  engagement: string[];
+  /** Once in a team. */
+  name: string;
+  /** The number its messages come from, E.164. */
+  sender: string;
+  /** Its messages in their order. */
+  steps: StepRequest[];
+  /** A lead matches with any of them; none: every lead matches. */
+  target_tags?: string[];
+}
+
+/** What a copy is called. */
+export interface CloneRequest {
+  /** Once in a team. */
+  name: string;
+}
+
 /** A dead letter, whole. */
 export type DeadBody = DeadRow & {
   correlation_id?: string | null;
@@ -257,6 +482,35 @@ export interface DeadRow {
   /** The job that repeats it. */
   replayed_as?: string | null;
   replayed_at?: string | null;
+}
+
+/** A decision. */
+export interface DecideRequest {
+  /** Why, for whoever reads it later. */
+  reason?: string | null;
+  /** The wording that was looked at: the decision is refused (412) when the message says something else now. */
+  text?: number | null;
+}
+
+/** One decision about a message. */
+export interface DecisionBody {
+  decided_at: string;
+  decided_by: string;
+  decision: number;
+  /** Of an edit: the wording that was put in its place. */
+  new_text?: number | null;
+  reason?: string | null;
+  /** The wording that it was about. */
+  text: number;
+  /** `approve`, `reject`, `edit` or `rewrite`. */
+  verdict: string;
+}
+
+/** Decisions, for whoever learns from them. */
+export interface DecisionPage {
+  decisions: ExportedDecision[];
+  /** Pass it as `after`; left out on the last page. */
+  next?: number | null;
 }
 
 /** A delivery that was asked for. */
@@ -312,6 +566,24 @@ export interface Dropped {
   last_job: string;
   /** `done`, `dead` or `cancelled`. */
   outcome: string;
+}
+
+/** Another wording. */
+export interface EditRequest {
+  /** What the message says from now on, 1 to 1600 characters: sent as it stands. */
+  body: string;
+  /** Why. */
+  reason?: string | null;
+  /** Of a mail; left out: as it was. */
+  subject?: string | null;
+  /** The wording that was looked at. */
+  text?: number | null;
+}
+
+/** An edit that was taken. */
+export interface Edited {
+  /** The new wording; it still has to be approved. */
+  text: number;
 }
 
 /** Where webhooks go to. */
@@ -374,6 +646,54 @@ export interface EndpointSecret {
   endpoint: EndpointBody;
   /** What deliveries are signed with. Keep it now: it is never shown again. */
   secret: string;
+}
+
+/** A lead's way through a sequence. */
+export interface EnrollmentBody {
+  enrolled_at: string;
+  /** The job that enrolled it last. */
+  job: string;
+  /** When that falls due; the first one not before the campaign opens. */
+  next_due_at?: string | null;
+  next_step?: number | null;
+  round: number;
+  state: string;
+}
+
+/** How enrollments stand. */
+export interface EnrollmentFigures {
+  completed: number;
+  enrolled: number;
+  running: number;
+  stopped: number;
+}
+
+/** A decision with what it was about. */
+export interface ExportedDecision {
+  /** The wording that was looked at. */
+  body: string;
+  campaign: number;
+  channel: string;
+  decided_at: string;
+  decided_by: string;
+  decision: number;
+  lead: number;
+  message: number;
+  model?: string | null;
+  /** Of an edit: the wording that was put in its place. */
+  new_body?: string | null;
+  new_subject?: string | null;
+  /** What the template gave. */
+  original: string;
+  /** What the model was told, where one wrote. */
+  prompt?: string | null;
+  reason?: string | null;
+  /** Where the wording that was looked at came from. */
+  source: string;
+  step: number;
+  subject?: string | null;
+  /** `approve`, `reject`, `edit` or `rewrite`. */
+  verdict: string;
 }
 
 /** One field that was wrong. */
@@ -610,6 +930,18 @@ export interface KeyRequest {
 /** How long an idempotency key stands. */
 export type KeyScope = "period" | "unfinished" | "forever";
 
+/** What had left when a campaign was recalled. */
+export interface LeftBody {
+  /** The vendor had them. */
+  accepted: number;
+  delivered: number;
+  /** On their way to the vendor: each gets there within the dispatch deadline, or not at all. */
+  dispatching: number;
+  failed: number;
+  /** It is being found out whether the vendor took them. */
+  unknown: number;
+}
+
 /** A job that follows another. */
 export interface Link {
   /** What it does. */
@@ -618,8 +950,43 @@ export interface Link {
   payload: Record<string, unknown>;
 }
 
+/** What became of messages. */
+export interface MessageFigures {
+  /** Taken by the vendor, whatever became of them later. */
+  accepted: number;
+  delivered: number;
+  dispatching: number;
+  failed: number;
+  /** Of those, how many for what. */
+  failed_by_class: Record<string, number>;
+  /** Of the replies, those that said stop. */
+  opt_outs: number;
+  /** All that were ever planned; one a send key. */
+  planned: number;
+  replies: number;
+  /** Segments that the vendor counted: what is paid for. */
+  segments: number;
+  /** Stopped by a rule before they were handed over. */
+  suppressed: number;
+  /** Of those, how many by which rule. */
+  suppressed_by_rule: Record<string, number>;
+  /** It is being found out whether the vendor took them. */
+  unknown: number;
+  /** Not yet handed to the vendor. */
+  waiting: number;
+}
+
 /** What becomes of ticks that nobody was there to fire. */
 export type Missed = "skip" | "run_once" | "catch_up";
+
+/** Where a message came to. */
+export interface MomentBody {
+  at: string;
+  /** By whom; left out where the send itself moved it. */
+  by?: string | null;
+  /** `approved` stands here too: it is a moment, not a place to wait in. */
+  stage: string;
+}
 
 /** A key just made. */
 export interface NewKeyBody {
@@ -725,6 +1092,22 @@ export interface PlanStarted {
   id: string;
   /** The job that does it. Cancel it to stop; run the plan again to go on. */
   job: string;
+}
+
+/** Who a campaign would reach. */
+export interface PreviewBody {
+  /** When they were counted, where that was not now: the leads of a large team are counted by a job. */
+  counted_at?: string | null;
+  /** Of those, leads that nothing keeps out. */
+  free: number;
+  /** Some of them, by id; what keeps each out is looked at now. */
+  sample: SampledBody[];
+  /** How many would be skipped, and why. */
+  skipped: Skipped;
+  /** The texts as somebody whose every field is known would get them. */
+  texts: TextBody[];
+  /** Leads that match. */
+  total: number;
 }
 
 /** The body of every refusal, `application/problem+json`. */
@@ -847,6 +1230,13 @@ export interface Replayed {
   replay_of: string;
 }
 
+/** One report of the vendor. */
+export interface ReportBody {
+  at: string;
+  error_code?: number | null;
+  status: string;
+}
+
 /** What the team's keys may ask for over HTTP. */
 export interface RequestQuota {
   /** Bytes of a batch's body. */
@@ -871,6 +1261,22 @@ export interface RotateRequest {
   keep_hours?: number;
 }
 
+/** A lead of a sample. Who it is, without a number. */
+export interface SampledBody {
+  city?: string | null;
+  company?: string | null;
+  engagement: string;
+  /** `free`, or what would keep it out. */
+  fate: string;
+  first_name?: string | null;
+  last_name?: string | null;
+  lead_id: number;
+  /** Why a text could not be written for it; it is never sent then. */
+  problem?: string | null;
+  state?: string | null;
+  tags: string[];
+}
+
 /** A schedule. */
 export interface ScheduleBody {
   catch_up_most: number;
@@ -892,6 +1298,12 @@ export interface ScheduleBody {
   paused_reason?: string | null;
   payload: Record<string, unknown>;
   time_zone: string;
+}
+
+/** When a campaign begins. */
+export interface ScheduleCampaignRequest {
+  /** Ahead of now, by a year at most. */
+  activate_at: string;
 }
 
 /** A page of schedules, by name. */
@@ -950,8 +1362,58 @@ export interface SettingView {
   version: number;
 }
 
+/** Leads that would be skipped, each by the first thing that keeps it out. */
+export interface Skipped {
+  enrolled_before: number;
+  no_phone: number;
+  running_elsewhere: number;
+  /** Said stop. */
+  stopped: number;
+  /** The number is on the suppression list. */
+  suppressed: number;
+}
+
 /** Where a plan is. */
 export type State = "unapproved" | "ready" | "started" | "stopped" | "ended";
+
+/** What one step is. */
+export interface StepBody {
+  /** A person looks at each message first. */
+  approval?: boolean;
+  /** `sms` or `email`. `voice` is refused: no vendor places calls. */
+  channel?: string;
+  /** What a model is told; left out: the step's template is the text. */
+  prompt?: string | null;
+  /** Which step, from 1. */
+  step: number;
+  /** The subject of a mail: a template, as the step's text is. */
+  subject?: string | null;
+}
+
+/** One message of a sequence. */
+export interface StepRequest {
+  /** Minutes behind the step before; for the first, behind enrollment and activation. */
+  delay_minutes: number;
+  /** The text with its variables in double braces. */
+  template: string;
+  /** Other texts, each for its share of the leads: variants b, c, d, e. */
+  variants?: VariantRequest[];
+  /** Its share of the leads beside `variants`; 1 when left out. */
+  weight?: number | null;
+}
+
+/** A tag and how many leads carry it. */
+export interface TagBody {
+  leads: number;
+  /** When they were counted. */
+  refreshed_at: string;
+  tag: string;
+}
+
+/** The team's tags. */
+export interface TagList {
+  tags: TagBody[];
+}
 
 /** A flag as one team has it. */
 export interface TeamFlag {
@@ -961,6 +1423,86 @@ export interface TeamFlag {
   name: string;
   /** Whether it is on for the team. */
   on: boolean;
+}
+
+/** One wording of a message. */
+export interface TextBody {
+  body: string;
+  model?: string | null;
+  /** Why the template had to stand in: `content_filter`, `cut_off`, `placeholder` and their like. */
+  note?: string | null;
+  /** `template`, `generated` or `edited`. */
+  source: string;
+  subject?: string | null;
+  text: number;
+  written_at: string;
+  written_by: string;
+}
+
+/** What became of one step for one lead. No number, no text. */
+export interface TrailEntry {
+  accepted_at?: string | null;
+  attempted_at?: string | null;
+  /** What was decided about it, the oldest first. */
+  decisions: DecisionBody[];
+  ended_at?: string | null;
+  error_code?: number | null;
+  lead_id: number;
+  message_id: number;
+  planned_at: string;
+  reason?: string | null;
+  /** What the vendor reported, the oldest first. */
+  reports: ReportBody[];
+  /** 1, and one more each time the lead was enrolled again because its sends had failed. */
+  round: number;
+  segments?: number | null;
+  state: string;
+  step: number;
+  variant: string;
+  vendor?: string | null;
+  /** The furthest that the vendor has reported. */
+  vendor_status?: string | null;
+}
+
+/** A page of a campaign's trail, by lead, step and round. */
+export interface TrailPage {
+  entries: TrailEntry[];
+  /** Pass it as `after` for the next page; null on the last one. */
+  next?: string | null;
+}
+
+/** One text of a step. */
+export interface VariantBody {
+  template: string;
+  variant: string;
+  weight: number;
+}
+
+/** The figures of one variant of one step. */
+export interface VariantFigures {
+  figures: MessageFigures;
+  step: number;
+  variant: string;
+}
+
+/** Another text of a step. */
+export interface VariantRequest {
+  /** The text with its variables in double braces. */
+  template: string;
+  /** Its share of the leads; 1 when left out. */
+  weight?: number | null;
+}
+
+/** Why a lead is or is not in a campaign, and all that became of it there. */
+export interface WhyBody {
+  /**
+   * enrolled_running, enrolled_completed, enrolled_stopped, other_tags, other_engagement, no_phone, stopped, suppressed,
+   * running_elsewhere or free.
+   */
+  answer: string;
+  enrollment?: EnrollmentBody | null;
+  lead_id: number;
+  trail: TrailEntry[];
 }
 
 // ------------------------------------------------------------------------------------------------------------------
@@ -1487,6 +2029,65 @@ async function* events(response: Response): AsyncGenerator<RawEvent, void, undef
   }
 }
 
+/** What `listApprovalDecisions` takes. */
+export interface ListApprovalDecisionsInput {
+  /** Go on behind this decision: the `next` of the page before. */
+  after?: number;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `listApprovals` takes. */
+export interface ListApprovalsInput {
+  /** Only of this campaign. */
+  campaign?: number;
+  /** Those whose text is still being written, in place of those that somebody has to look at. */
+  drafts?: boolean;
+  /** Go on behind this message: the `next` of the page before. */
+  after?: number;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `approveMany` takes. */
+export interface ApproveManyInput {
+  body: ApproveManyRequest;
+}
+
+/** What `getApproval` takes. */
+export interface GetApprovalInput {
+  /** The message */
+  message: number;
+}
+
+/** What `approveMessage` takes. */
+export interface ApproveMessageInput {
+  /** The message */
+  message: number;
+  body?: DecideRequest | null;
+}
+
+/** What `editMessage` takes. */
+export interface EditMessageInput {
+  /** The message */
+  message: number;
+  body: EditRequest;
+}
+
+/** What `rejectMessage` takes. */
+export interface RejectMessageInput {
+  /** The message */
+  message: number;
+  body?: DecideRequest | null;
+}
+
+/** What `rewriteMessage` takes. */
+export interface RewriteMessageInput {
+  /** The message */
+  message: number;
+  body?: DecideRequest | null;
+}
+
 /** What `listAudit` takes. */
 export interface ListAuditInput {
   /** Only this action (`key.revoke`), or all of a noun (`key`). */
@@ -1515,6 +2116,147 @@ export interface FollowBatchInput {
   id: string;
   /** The id of the last event that was heard */
   lastEventID?: string | null;
+}
+
+/** What `listCampaigns` takes. */
+export interface ListCampaignsInput {
+  /** Go on behind this one: the `next` of the page before. */
+  after?: number;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
+}
+
+/** What `createCampaign` takes. */
+export interface CreateCampaignInput {
+  /** The same key, in the same team, gives one campaign; quoted or bare. */
+  idempotencyKey?: string | null;
+  body: CampaignRequest;
+}
+
+/** What `previewAudience` takes. */
+export interface PreviewAudienceInput {
+  body: AudienceRequest;
+}
+
+/** What `getCampaignContent` takes. */
+export interface GetCampaignContentInput {
+  /** The campaign */
+  campaign: number;
+}
+
+/** What `putCampaignContent` takes. */
+export interface PutCampaignContentInput {
+  /** The campaign */
+  campaign: number;
+  body: CampaignContent;
+}
+
+/** What `deleteCampaign` takes. */
+export interface DeleteCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `getCampaign` takes. */
+export interface GetCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `activateCampaign` takes. */
+export interface ActivateCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `getCampaignAnalytics` takes. */
+export interface GetCampaignAnalyticsInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `cloneCampaign` takes. */
+export interface CloneCampaignInput {
+  /** The campaign */
+  id: number;
+  body: CloneRequest;
+}
+
+/** What `completeCampaign` takes. */
+export interface CompleteCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `enrollCampaign` takes. */
+export interface EnrollCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `getCampaignLead` takes. */
+export interface GetCampaignLeadInput {
+  /** The campaign */
+  id: number;
+  /** The lead */
+  lead: number;
+}
+
+/** What `pauseCampaign` takes. */
+export interface PauseCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `previewCampaign` takes. */
+export interface PreviewCampaignInput {
+  /** The campaign */
+  id: number;
+  /** Where the sample begins: 0 to 10,000. */
+  offset?: number;
+  /** Leads in the sample: 0 to 100. */
+  limit?: number;
+}
+
+/** What `recallCampaign` takes. */
+export interface RecallCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `reenrollCampaign` takes. */
+export interface ReenrollCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `resumeCampaign` takes. */
+export interface ResumeCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `scheduleCampaign` takes. */
+export interface ScheduleCampaignInput {
+  /** The campaign */
+  id: number;
+  body: ScheduleCampaignRequest;
+}
+
+/** What `stopCampaign` takes. */
+export interface StopCampaignInput {
+  /** The campaign */
+  id: number;
+}
+
+/** What `getCampaignTrail` takes. */
+export interface GetCampaignTrailInput {
+  /** The campaign */
+  id: number;
+  /** Go on behind this place: the `next` of the page before. */
+  after?: string;
+  /** How many at most: 1 to 1,000. */
+  limit?: number;
 }
 
 /** What `listDead` takes. */
@@ -1805,6 +2547,96 @@ export interface TestWebhookEndpointInput {
 /** The HTTP API. Each method is an operation of `/docs`; each throws a `LongshoreError` when it is refused. */
 export class Longshore extends Requests {
   /**
+   * List decisions.
+   *
+   * The oldest first, each with the wordings that it was about: for the record, and for whoever trains a model on them.
+   *
+   * `GET /v1/approval-decisions`
+   */
+  listApprovalDecisions(input: ListApprovalDecisionsInput = {}, options?: CallOptions): Promise<DecisionPage> {
+    return this.call({ method: "GET", path: `/v1/approval-decisions`, query: { after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * List messages that wait for a person.
+   *
+   * The oldest first.
+   *
+   * `GET /v1/approvals`
+   */
+  listApprovals(input: ListApprovalsInput = {}, options?: CallOptions): Promise<ApprovalPage> {
+    return this.call({ method: "GET", path: `/v1/approvals`, query: { campaign: input.campaign, drafts: input.drafts, after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Approve many messages.
+   *
+   * At most as many as the configuration allows; whatever somebody else has in hand is passed over. Each gate is asked again when
+   * a message leaves.
+   *
+   * `POST /v1/approvals`
+   */
+  approveMany(input: ApproveManyInput, options?: CallOptions): Promise<ApprovedManyBody> {
+    return this.call({ method: "POST", path: `/v1/approvals`, body: input.body }, options);
+  }
+
+  /**
+   * Look at a message that was written or waits.
+   *
+   * Where it stands and how it came there, every wording that it has had, and what was decided about it.
+   *
+   * `GET /v1/approvals/{message}`
+   */
+  getApproval(input: GetApprovalInput, options?: CallOptions): Promise<ApprovalDetail> {
+    return this.call({ method: "GET", path: `/v1/approvals/${encodeURIComponent(input.message)}` }, options);
+  }
+
+  /**
+   * Approve a message.
+   *
+   * It leaves when every gate is open.
+   *
+   * `POST /v1/approvals/{message}/approve`
+   */
+  approveMessage(input: ApproveMessageInput, options?: CallOptions): Promise<ApprovalDetail> {
+    return this.call({ method: "POST", path: `/v1/approvals/${encodeURIComponent(input.message)}/approve`, body: input.body }, options);
+  }
+
+  /**
+   * Edit a message.
+   *
+   * The wording there was is kept. The new one still has to be approved.
+   *
+   * `POST /v1/approvals/{message}/edit`
+   */
+  editMessage(input: EditMessageInput, options?: CallOptions): Promise<Edited> {
+    return this.call({ method: "POST", path: `/v1/approvals/${encodeURIComponent(input.message)}/edit`, body: input.body }, options);
+  }
+
+  /**
+   * Reject a message.
+   *
+   * It never leaves. The lead's sequence goes on with its next step.
+   *
+   * `POST /v1/approvals/{message}/reject`
+   */
+  rejectMessage(input: RejectMessageInput, options?: CallOptions): Promise<ApprovalDetail> {
+    return this.call({ method: "POST", path: `/v1/approvals/${encodeURIComponent(input.message)}/reject`, body: input.body }, options);
+  }
+
+  /**
+   * Have a message written anew.
+   *
+   * Only where a model wrote it, and so often an hour for each person (429 with Retry-After beyond that). It is a draft until the
+   * new text is there.
+   *
+   * `POST /v1/approvals/{message}/rewrite`
+   */
+  rewriteMessage(input: RewriteMessageInput, options?: CallOptions): Promise<ApprovalDetail> {
+    return this.call({ method: "POST", path: `/v1/approvals/${encodeURIComponent(input.message)}/rewrite`, body: input.body }, options);
+  }
+
+  /**
    * List audit entries.
    *
    * What somebody with power did for the team or to it, the newest first. Entries are never changed or taken back.
@@ -1835,6 +2667,237 @@ export class Longshore extends Requests {
    */
   followBatch(input: FollowBatchInput, options?: CallOptions): AsyncGenerator<ServerEvent, void, undefined> {
     return this.stream({ method: "GET", path: `/v1/batches/${encodeURIComponent(input.id)}/events`, headers: { "Last-Event-ID": input.lastEventID } }, options);
+  }
+
+  /**
+   * List campaigns.
+   *
+   * `GET /v1/campaigns`
+   */
+  listCampaigns(input: ListCampaignsInput = {}, options?: CallOptions): Promise<CampaignPage> {
+    return this.call({ method: "GET", path: `/v1/campaigns`, query: { after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Create a campaign.
+   *
+   * A draft; its leads are enrolled at once, by a job that commits with it. Nothing is sent before it is activated. The same
+   * `Idempotency-Key` gives the same campaign.
+   *
+   * `POST /v1/campaigns`
+   */
+  createCampaign(input: CreateCampaignInput, options?: CallOptions): Promise<CampaignCreated> {
+    return this.call({ method: "POST", path: `/v1/campaigns`, headers: { "Idempotency-Key": input.idempotencyKey }, body: input.body, keyed: true }, options);
+  }
+
+  /**
+   * Preview an audience.
+   *
+   * How many leads a campaign like this would reach, how many it would skip and why, and a look at some. Nothing is created.
+   *
+   * `POST /v1/campaigns/preview`
+   */
+  previewAudience(input: PreviewAudienceInput, options?: CallOptions): Promise<PreviewBody> {
+    return this.call({ method: "POST", path: `/v1/campaigns/preview`, body: input.body }, options);
+  }
+
+  /**
+   * Look at what a campaign's steps are.
+   *
+   * `GET /v1/campaigns/{campaign}/content`
+   */
+  getCampaignContent(input: GetCampaignContentInput, options?: CallOptions): Promise<CampaignContent> {
+    return this.call({ method: "GET", path: `/v1/campaigns/${encodeURIComponent(input.campaign)}/content` }, options);
+  }
+
+  /**
+   * Say what a campaign's steps are.
+   *
+   * In place of what was said before, and only until the campaign begins; steps that are not named are plain text messages.
+   *
+   * `PUT /v1/campaigns/{campaign}/content`
+   */
+  putCampaignContent(input: PutCampaignContentInput, options?: CallOptions): Promise<CampaignContent> {
+    return this.call({ method: "PUT", path: `/v1/campaigns/${encodeURIComponent(input.campaign)}/content`, body: input.body }, options);
+  }
+
+  /**
+   * Delete a campaign.
+   *
+   * Refused where a lead was ever enrolled: then it stays on record. Stop it instead.
+   *
+   * `DELETE /v1/campaigns/{id}`
+   */
+  deleteCampaign(input: DeleteCampaignInput, options?: CallOptions): Promise<void> {
+    return this.call({ method: "DELETE", path: `/v1/campaigns/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Look at a campaign.
+   *
+   * With its steps, and what became of its leads and messages so far.
+   *
+   * `GET /v1/campaigns/{id}`
+   */
+  getCampaign(input: GetCampaignInput, options?: CallOptions): Promise<CampaignDetail> {
+    return this.call({ method: "GET", path: `/v1/campaigns/${encodeURIComponent(input.id)}` }, options);
+  }
+
+  /**
+   * Activate a campaign.
+   *
+   * Its steps fall due from now on.
+   *
+   * `POST /v1/campaigns/{id}/activate`
+   */
+  activateCampaign(input: ActivateCampaignInput, options?: CallOptions): Promise<CampaignMoved> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/activate` }, options);
+  }
+
+  /**
+   * Read a campaign's figures.
+   *
+   * Planned, accepted, delivered, failed by class, replies, opt-outs, segments: in all, and by step and variant. From counters,
+   * so that it costs the same for ten messages and ten million.
+   *
+   * `GET /v1/campaigns/{id}/analytics`
+   */
+  getCampaignAnalytics(input: GetCampaignAnalyticsInput, options?: CallOptions): Promise<Analytics> {
+    return this.call({ method: "GET", path: `/v1/campaigns/${encodeURIComponent(input.id)}/analytics` }, options);
+  }
+
+  /**
+   * Clone a campaign.
+   *
+   * A draft with the same audience, steps and variants under another name. Its leads are enrolled when you ask for it.
+   *
+   * `POST /v1/campaigns/{id}/clone`
+   */
+  cloneCampaign(input: CloneCampaignInput, options?: CallOptions): Promise<CampaignCreated> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/clone`, body: input.body }, options);
+  }
+
+  /**
+   * Complete a campaign.
+   *
+   * Refused while a lead is in its sequence or a message of it has no end.
+   *
+   * `POST /v1/campaigns/{id}/complete`
+   */
+  completeCampaign(input: CompleteCampaignInput, options?: CallOptions): Promise<CampaignMoved> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/complete` }, options);
+  }
+
+  /**
+   * Enroll a campaign's leads.
+   *
+   * Every lead that matches by then; those that are in it are passed over.
+   *
+   * `POST /v1/campaigns/{id}/enroll`
+   */
+  enrollCampaign(input: EnrollCampaignInput, options?: CallOptions): Promise<CampaignJob> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/enroll` }, options);
+  }
+
+  /**
+   * Why a lead is or is not in a campaign.
+   *
+   * And all that became of it there, with the facts of each decision.
+   *
+   * `GET /v1/campaigns/{id}/leads/{lead}`
+   */
+  getCampaignLead(input: GetCampaignLeadInput, options?: CallOptions): Promise<WhyBody> {
+    return this.call({ method: "GET", path: `/v1/campaigns/${encodeURIComponent(input.id)}/leads/${encodeURIComponent(input.lead)}` }, options);
+  }
+
+  /**
+   * Pause a campaign.
+   *
+   * When this is answered, no message of it leaves, those already queued included, until it is resumed.
+   *
+   * `POST /v1/campaigns/{id}/pause`
+   */
+  pauseCampaign(input: PauseCampaignInput, options?: CallOptions): Promise<CampaignMoved> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/pause` }, options);
+  }
+
+  /**
+   * Preview a campaign.
+   *
+   * Whom it would reach if its leads were enrolled now, and its texts.
+   *
+   * `GET /v1/campaigns/{id}/preview`
+   */
+  previewCampaign(input: PreviewCampaignInput, options?: CallOptions): Promise<PreviewBody> {
+    return this.call({ method: "GET", path: `/v1/campaigns/${encodeURIComponent(input.id)}/preview`, query: { offset: input.offset, limit: input.limit } }, options);
+  }
+
+  /**
+   * Recall a campaign.
+   *
+   * Stops it, in whatever state it is: when this is answered, no further message of it is handed to a vendor. Says what had left;
+   * what waits is cancelled by a job. To recall it once more says how it stands by then.
+   *
+   * `POST /v1/campaigns/{id}/recall`
+   */
+  recallCampaign(input: RecallCampaignInput, options?: CallOptions): Promise<CampaignRecalled> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/recall` }, options);
+  }
+
+  /**
+   * Enroll leads once more whose sends failed.
+   *
+   * In another round, from the step that failed on. What arrived is not sent again, and what nobody knows the outcome of is not
+   * either.
+   *
+   * `POST /v1/campaigns/{id}/reenroll`
+   */
+  reenrollCampaign(input: ReenrollCampaignInput, options?: CallOptions): Promise<CampaignJob> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/reenroll` }, options);
+  }
+
+  /**
+   * Resume a campaign.
+   *
+   * What fell due meanwhile is due at once.
+   *
+   * `POST /v1/campaigns/{id}/resume`
+   */
+  resumeCampaign(input: ResumeCampaignInput, options?: CallOptions): Promise<CampaignMoved> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/resume` }, options);
+  }
+
+  /**
+   * Schedule a campaign.
+   *
+   * The scheduler activates it at that time. One that is scheduled already gets another time.
+   *
+   * `POST /v1/campaigns/{id}/schedule`
+   */
+  scheduleCampaign(input: ScheduleCampaignInput, options?: CallOptions): Promise<CampaignMoved> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/schedule`, body: input.body }, options);
+  }
+
+  /**
+   * Stop a campaign.
+   *
+   * For good: when this is answered, no message of it leaves. A job frees its leads for other campaigns.
+   *
+   * `POST /v1/campaigns/{id}/stop`
+   */
+  stopCampaign(input: StopCampaignInput, options?: CallOptions): Promise<CampaignMoved> {
+    return this.call({ method: "POST", path: `/v1/campaigns/${encodeURIComponent(input.id)}/stop` }, options);
+  }
+
+  /**
+   * Read a campaign's trail.
+   *
+   * For each lead and step: what was decided, when, by which rule, and what the vendor said. No number, no text.
+   *
+   * `GET /v1/campaigns/{id}/trail`
+   */
+  getCampaignTrail(input: GetCampaignTrailInput, options?: CallOptions): Promise<TrailPage> {
+    return this.call({ method: "GET", path: `/v1/campaigns/${encodeURIComponent(input.id)}/trail`, query: { after: input.after, limit: input.limit } }, options);
   }
 
   /**
@@ -2198,6 +3261,17 @@ export class Longshore extends Requests {
    */
   putSetting(input: PutSettingInput, options?: CallOptions): Promise<SettingView> {
     return this.call({ method: "PUT", path: `/v1/settings/${encodeURIComponent(input.name)}`, headers: { "If-Match": input.ifMatch }, body: input.body }, options);
+  }
+
+  /**
+   * List tags.
+   *
+   * Which tags the team's leads carry, the most used first, as they were counted last.
+   *
+   * `GET /v1/tags`
+   */
+  listTags(options?: CallOptions): Promise<TagList> {
+    return this.call({ method: "GET", path: `/v1/tags` }, options);
   }
 
   /**

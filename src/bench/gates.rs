@@ -7,6 +7,7 @@ use longshore_workers::{
     clock::{Clock as _, SystemClock},
     ctx::Ctx,
     ids::TeamId,
+    job::Job as _,
     messages::{gates::Verdict, send_sms::SendSms},
 };
 use sqlx::Connection as _;
@@ -30,7 +31,7 @@ use crate::{
 
 /// The queue of sends, and their kind.
 const QUEUE: &str = "messages";
-const KIND: &str = "send_sms";
+const KIND: &str = SendSms::KIND;
 /// The first ones find plans and pages cold.
 const WARM: usize = 50;
 
@@ -164,7 +165,8 @@ async fn claim(db: &mut Database, sizes: &Sizes) -> anyhow::Result<Vec<(Claimed,
     };
     processes::enter(&mut conn, &process, std::time::Duration::from_secs(3600)).await?;
     let payloads: Vec<(i64, i64)> =
-        sqlx::query_as("select id, (payload ->> 'message_id')::bigint from queue.jobs where kind = 'send_sms'")
+        sqlx::query_as("select id, (payload ->> 'message_id')::bigint from queue.jobs where kind = $1")
+            .bind(KIND)
             .fetch_all(&mut db.admin)
             .await?;
     let messages: HashMap<i64, i64> = payloads.into_iter().collect();

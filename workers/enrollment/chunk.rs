@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use super::state::State;
 use crate::{
+    ctx::Ctx,
     ids::{CampaignId, TeamId},
     job::Stop,
 };
@@ -29,6 +30,45 @@ pub(super) async fn hold(conn: &mut PgConnection, team: TeamId, campaign: Campai
 /// Lets the transaction's statements go by index only, whatever the statistics say; [`lift_pin`] ends it.
 pub(super) async fn pin_plans(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query_file!("enrollment/chunk/pin_plans.sql", "off").fetch_all(conn).await?;
+    Ok(())
+}
+
+/// What a chunk of an enrollment run did, in leads.
+pub(super) struct Did {
+    pub attempted: i64,
+    pub enrolled: i64,
+    pub enrolled_before: i64,
+    pub no_phone: i64,
+    pub stopped: i64,
+    pub suppressed: i64,
+    pub running_elsewhere: i64,
+}
+
+/// Opens the record of this job's run; a later attempt finds it as it is.
+pub(super) async fn open_run(conn: &mut PgConnection, ctx: &Ctx, campaign: CampaignId, purpose: &str) -> Result<(), sqlx::Error> {
+    let (team, job) = (ctx.team().0, ctx.job().0);
+    sqlx::query_file!("enrollment/chunk/open_run.sql", team, job, campaign.0, ctx.now(), purpose).execute(conn).await?;
+    Ok(())
+}
+
+/// Adds a chunk, and how often it was repeated, to the counters of this job's run.
+pub(super) async fn count(conn: &mut PgConnection, ctx: &Ctx, did: &Did, collisions: i64) -> Result<(), sqlx::Error> {
+    sqlx::query_file!(
+        "enrollment/chunk/count_chunk.sql",
+        ctx.team().0,
+        ctx.job().0,
+        did.attempted,
+        did.enrolled,
+        did.enrolled_before,
+        did.no_phone,
+        did.stopped,
+        did.suppressed,
+        did.running_elsewhere,
+        collisions,
+        i64::from(ctx.attempt()) - 1,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -50,6 +50,34 @@ pub async fn accepted(
     Ok(())
 }
 
+/// Keeps a message as it is until the transaction ends.
+pub async fn hold(conn: &mut PgConnection, team: TeamId, message: i64) -> Result<(), sqlx::Error> {
+    sqlx::query_file!("messages/record/hold.sql", team.0, message).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// What was decided of a message, and by what: the evidence.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    /// What was decided.
+    pub verdict: &'a str,
+    /// The gate or look that decided.
+    pub rule: &'a str,
+    /// Of the rules.
+    pub version: &'a str,
+    /// What it was decided from: no phone number, no text.
+    pub inputs: &'a Value,
+}
+
+/// Keeps the evidence of a decision, for the moment `now`.
+pub async fn decide(conn: &mut PgConnection, ctx: &Ctx, message: i64, decision: Decision<'_>) -> Result<(), sqlx::Error> {
+    let Decision { verdict, rule, version, inputs } = decision;
+    sqlx::query_file!("messages/record/decide.sql", ctx.team().0, message, ctx.now(), verdict, rule, version, inputs)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
 /// The vendor refused it for good.
 pub async fn failed(
     conn: &mut PgConnection,

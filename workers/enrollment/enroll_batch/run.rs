@@ -115,9 +115,7 @@ impl EnrollBatch {
 
     async fn open(&self, ctx: &Ctx, tx: &mut Tx, campaign: &Held) -> Result<Point, Stop> {
         let (team, job) = (ctx.team().0, ctx.job().0);
-        sqlx::query_file!("enrollment/enroll_batch/open_run.sql", team, job, self.campaign_id.0, ctx.now(), "enroll")
-            .execute(&mut **tx)
-            .await?;
+        chunk::open_run(tx, ctx, self.campaign_id, "enroll").await?;
         let measured =
             sqlx::query_file!("enrollment/enroll_batch/measure.sql", team, &campaign.target_tags, &campaign.engagement)
                 .fetch_one(&mut **tx)
@@ -152,22 +150,16 @@ impl EnrollBatch {
         .await?;
         let Some(after) = did.last_lead else { return Ok(None) };
         failpoint!(MidChunk);
-        sqlx::query_file!(
-            "enrollment/enroll_batch/count_chunk.sql",
-            team,
-            job,
-            did.attempted,
-            did.enrolled,
-            did.enrolled_before,
-            did.no_phone,
-            did.stopped,
-            did.suppressed,
-            did.running_elsewhere,
-            collisions,
-            i64::from(ctx.attempt()) - 1,
-        )
-        .execute(&mut **tx)
-        .await?;
+        let counted = Did {
+            attempted: did.attempted,
+            enrolled: did.enrolled,
+            enrolled_before: did.enrolled_before,
+            no_phone: did.no_phone,
+            stopped: did.stopped,
+            suppressed: did.suppressed,
+            running_elsewhere: did.running_elsewhere,
+        };
+        chunk::count(tx, ctx, &counted, collisions).await?;
         for (outcome, leads) in [
             (Enrollment::Enrolled, did.enrolled),
             (Enrollment::EnrolledBefore, did.enrolled_before),

@@ -7,7 +7,7 @@ use super::ReenrollLeads;
 use crate::{
     ctx::Ctx,
     enrollment::{
-        chunk,
+        chunk::{self, Did},
         enroll_batch::{self, RunCounts},
         state::State,
     },
@@ -49,9 +49,7 @@ impl ReenrollLeads {
         if campaign.state.has_ended() {
             return Ok(None);
         }
-        sqlx::query_file!("enrollment/enroll_batch/open_run.sql", team, job, self.campaign_id.0, ctx.now(), "reenroll")
-            .execute(&mut *tx)
-            .await?;
+        chunk::open_run(&mut tx, ctx, self.campaign_id, "reenroll").await?;
         chunk::pin_plans(&mut tx).await?;
         let most = i64::from(ctx.services().rules.enrollment.enroll_chunk_leads.max(1));
         let did = sqlx::query_file!(
@@ -69,22 +67,16 @@ impl ReenrollLeads {
             tx.commit().await?;
             return Ok(None);
         };
-        sqlx::query_file!(
-            "enrollment/enroll_batch/count_chunk.sql",
-            team,
-            job,
-            did.attempted,
-            did.enrolled,
-            did.enrolled_before,
-            did.no_phone,
-            did.stopped,
-            did.suppressed,
-            did.running_elsewhere,
-            collisions,
-            i64::from(ctx.attempt()) - 1,
-        )
-        .execute(&mut *tx)
-        .await?;
+        let counted = Did {
+            attempted: did.attempted,
+            enrolled: did.enrolled,
+            enrolled_before: did.enrolled_before,
+            no_phone: did.no_phone,
+            stopped: did.stopped,
+            suppressed: did.suppressed,
+            running_elsewhere: did.running_elsewhere,
+        };
+        chunk::count(&mut tx, ctx, &counted, collisions).await?;
         ctx.checkpoint(&mut tx, did.attempted, None, last).await?;
         tx.commit().await?;
         Ok(Some(last))

@@ -52,7 +52,7 @@ impl SendSms {
             VendorError::RateLimited { retry_after, .. } => {
                 let rests = retry_after.filter(|wait| *wait >= SENDERS_OWN);
                 if let Some(wait) = rests {
-                    self.hold(ctx, &mut tx).await?;
+                    record::hold(&mut tx, ctx.team(), self.message_id).await?;
                     senders::rest(&mut tx, ctx.team(), &sms.from, "vendor_rate_limit", wait).await?;
                 }
                 ("vendor_rate_limit", rests.is_some())
@@ -105,13 +105,8 @@ impl SendSms {
 
     /// Heeds what a code says of the number. The message's row comes before the number's (migration 0120).
     async fn heed_sender(&self, ctx: &Ctx, tx: &mut Tx, phone: &str, code: i64) -> Result<bool, Stop> {
-        self.hold(ctx, tx).await?;
+        record::hold(tx, ctx.team(), self.message_id).await?;
         Ok(senders::note_code(tx, ctx.team(), phone, ctx.services().vendors.sms.name(), code).await?)
-    }
-
-    async fn hold(&self, ctx: &Ctx, tx: &mut Tx) -> Result<(), Stop> {
-        sqlx::query_file!("messages/record/hold.sql", ctx.team().0, self.message_id).fetch_optional(&mut **tx).await?;
-        Ok(())
     }
 
     pub(super) fn unknown(&self, after: Duration, reason: &str) -> Stop {

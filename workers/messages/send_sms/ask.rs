@@ -14,7 +14,7 @@ use crate::{
     messages::{
         AfterLooks,
         gateway::{Accepted, Reconciled},
-        record,
+        record::{self, Decision},
     },
     telemetry,
     vendors::VendorError,
@@ -80,18 +80,8 @@ impl SendSms {
             AfterLooks::Resend => ("resend", "absent_sent_again"),
         };
         let inputs = json!({ "looks": looks, "attempted_at": marked.attempted_at, "purpose": marked.purpose });
-        sqlx::query_file!(
-            "messages/send_sms/decide.sql",
-            ctx.team().0,
-            self.message_id,
-            ctx.now(),
-            verdict,
-            rule,
-            "settings",
-            inputs
-        )
-        .fetch_one(&mut *tx)
-        .await?;
+        let decision = Decision { verdict, rule, version: "settings", inputs: &inputs };
+        record::decide(&mut tx, ctx, self.message_id, decision).await?;
         if after == AfterLooks::Resend {
             record::again(&mut tx, ctx.team(), self.message_id, rule).await?;
         }

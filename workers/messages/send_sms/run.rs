@@ -23,7 +23,8 @@ use crate::{
         gates::{self, Consent, Facts, Level, Sender, Verdict},
         gateway::OutboundSms,
         quiet_hours::Book,
-        record, segments,
+        record::{self, Decision},
+        segments,
     },
     telemetry::{self, Entry, Send},
     vendors::VendorError,
@@ -209,17 +210,8 @@ impl SendSms {
                 Err(Stop::snooze((until - now).to_std().unwrap_or_default(), rule))
             }
             Verdict::Suppress { rule } => {
-                let decide = sqlx::query_file!(
-                    "messages/send_sms/decide.sql",
-                    team.0,
-                    self.message_id,
-                    now,
-                    "suppress",
-                    rule,
-                    version,
-                    inputs
-                );
-                decide.fetch_one(&mut *tx).await?;
+                let decision = Decision { verdict: "suppress", rule: &rule, version, inputs: &inputs };
+                record::decide(&mut tx, ctx, self.message_id, decision).await?;
                 record::suppressed(&mut tx, team, self.message_id, &rule).await?;
                 Ok(Gate::Suppressed(tx, rule))
             }

@@ -11,7 +11,7 @@ use crate::{
     ctx::Ctx,
     db::Tx,
     enrollment::{
-        chunk::{self, Held},
+        chunk::{self, Did, Held},
         state::State,
     },
     failpoint,
@@ -114,10 +114,9 @@ impl EnrollBatch {
     }
 
     async fn open(&self, ctx: &Ctx, tx: &mut Tx, campaign: &Held) -> Result<Point, Stop> {
-        let (team, job) = (ctx.team().0, ctx.job().0);
         chunk::open_run(tx, ctx, self.campaign_id, "enroll").await?;
         let measured =
-            sqlx::query_file!("enrollment/enroll_batch/measure.sql", team, &campaign.target_tags, &campaign.engagement)
+            sqlx::query_file!("enrollment/enroll_batch/measure.sql", ctx.team().0, &campaign.target_tags, &campaign.engagement)
                 .fetch_one(&mut **tx)
                 .await?;
         Ok(Point { after: 0, last_lead: measured.last_lead, looked_at: 0, matching: measured.matching })

@@ -156,7 +156,8 @@ async fn twenty_thousand_made_up_requests_find_nothing() {
     let (of_keys, others): (Vec<&String>, Vec<&String>) = ids.iter().partition(|id| id.ends_with("Key") || id.ends_with("Keys"));
     assert_eq!(of_keys.len(), 4, "{of_keys:?}");
     let (one, other) = others.split_at(others.len() / 2);
-    // What makes requests up is a program of one thread at a time, so it runs more than once.
+    // What makes requests up is a program of one thread at a time, so it runs more than once. (It offers threads; with several
+    // CPython 3.11 failed in its own parser: "AST constructor recursion depth mismatch".)
     let runs: Vec<_> = [(one, &text), (other, &text), (&of_keys[..], &short_lived)]
         .into_iter()
         .enumerate()
@@ -175,7 +176,7 @@ async fn twenty_thousand_made_up_requests_find_nothing() {
                     "--seed",
                     "4",
                     "--workers",
-                    "4",
+                    "1",
                     "--no-shrink",
                 ])
                 .args(["--max-examples", &(CASES * 11 / 10 / ids.len()).to_string(), "--request-timeout", "45"])

@@ -89,7 +89,6 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where n.nspname in ('queue', 'longshore') and c.relkind = 'r'
     and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'team_id' and not a.attisdropped)
-  order by 1
 $$;
 
 -- Some pages of a table as a condition on `t`, with $1 for the team. A partition is reached through its root, which has the
@@ -143,7 +142,7 @@ language sql set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- Asks for an erasure or an export of one person (by E.164 number, by e-mail, or both), or of a whole team, and enqueues the job.
--- The same wish that is still under way is not asked for twice. The one who asks and why are in the audit log, whom it is
+-- The same wish that is still under way is not asked for twice (`known`). The one who asks and why are in the audit log, whom it is
 -- about is not.
 create or replace function longshore.ask_for_people(team uuid, deed text, phone text, email text, about_team uuid, by text, reason text default null,
   out request_id bigint, out job_id bigint, out known boolean)
@@ -166,11 +165,12 @@ begin
   end if;
   -- One after the other, so that two who ask at once ask once.
   perform pg_advisory_xact_lock(hashtextextended('people:' || coalesce(about_team, team)::text, 0));
-  select r.request_id, r.job_id, true into request_id, job_id, known from longshore.people_requests r
+  select r.request_id, r.job_id into request_id, job_id from longshore.people_requests r
   where r.team_id = whose and r.ended_at is null and r.deed = ask_for_people.deed and r.about_team is not distinct from ask_for_people.about_team
     and r.digests = subject limit 1;
-  if found then return; end if;
-  known := false;
+  known := found;
+  -- One whose job was cancelled or is dead is carried out by a new job: who asks again must not be told that it is under way.
+  if known and not queue.has_ended(job_id, whose) then return; end if;
   if about_team is not null and deed = 'erase' then
     if exists (select from queue.leases l where l.team_id = about_team)
        and not exists (select from queue.pauses p where p.team_id = about_team and p.queue_id = 0 and p.kind = '') then
@@ -178,11 +178,14 @@ begin
     end if;
     insert into queue.pauses (team_id, queue_id, kind, paused_by, reason) values (about_team, 0, '', by, 'the team is being erased') on conflict do nothing;
   end if;
-  insert into longshore.people_requests as r (team_id, deed, about_team, phones, emails, digests, requested_by)
-  values (whose, deed, about_team, array_remove(array[phone], null), array_remove(array[lower(email)], null), subject, by)
-  returning r.request_id into request_id;
+  if not known then
+    insert into longshore.people_requests as r (team_id, deed, about_team, phones, emails, digests, requested_by)
+    values (whose, deed, about_team, array_remove(array[phone], null), array_remove(array[lower(email)], null), subject, by)
+    returning r.request_id into request_id;
+  end if;
+  -- One of a team at a time: an export does not read a file that an erasure takes away, and no two erasures write one anew.
   select e.job_id into job_id from queue.enqueue(whose, deed || case when about_team is null then '_person' else '_team' end,
-    jsonb_build_object('request_id', request_id)) e;
+    jsonb_build_object('request_id', request_id), limit_key => 'people', limit_to => 1) e;
   update longshore.people_requests r set job_id = ask_for_people.job_id where r.team_id = whose and r.request_id = ask_for_people.request_id;
   perform longshore.audit_deed(whose, by, case when about_team is null then 'people.' else 'team.' end || deed,
     case when about_team is null then 'request ' || request_id else 'team ' || about_team end, reason, null,
@@ -204,6 +207,21 @@ begin
   update longshore.people_requests x
   set started_at = coalesce(x.started_at, now()), phones = find_person.phones, emails = find_person.emails, leads = r.leads
   where x.team_id = team and x.request_id = request;
+end $$;
+
+-- Takes the person out of leads: the rows stay as numbers, because paid calls refer to them. Returns how many were somebody's.
+create or replace function longshore.anonymise_leads(team uuid, those bigint[]) returns bigint
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  n bigint;
+begin
+  update longshore.leads l set phone = null, email = null, first_name = null, last_name = null, company = null, domain = null, city = null,
+    state = null, zip = null, tags = '{}', engagement = 'low', file_id = null, file_row = null, stopped_at = coalesce(l.stopped_at, now())
+  where l.team_id = team and l.lead_id = any (those)
+    and (l.stopped_at is null or num_nonnulls(l.phone, l.email, l.first_name, l.last_name, l.company, l.domain, l.city, l.state, l.zip, l.file_id) > 0
+      or l.tags <> '{}');
+  get diagnostics n = row_count;
+  return n;
 end $$;
 
 drop function if exists longshore.erase_own(uuid, bigint);
@@ -295,12 +313,7 @@ begin
   where e.team_id = team and e.lead_id = any (r.leads) and e.state = 'running';
   get diagnostics n = row_count;
   perform longshore.count_for(team, request, 'longshore.enrollments', 'stopped', n);
-  update longshore.leads l set phone = null, email = null, first_name = null, last_name = null, company = null, domain = null, city = null,
-    state = null, zip = null, tags = '{}', engagement = 'low', file_id = null, file_row = null, stopped_at = coalesce(l.stopped_at, now())
-  where l.team_id = team and l.lead_id = any (r.leads)
-    and (l.stopped_at is null or num_nonnulls(l.phone, l.email, l.first_name, l.last_name, l.company, l.domain, l.city, l.state, l.zip, l.file_id) > 0
-      or l.tags <> '{}');
-  get diagnostics n = row_count;
+  n := longshore.anonymise_leads(team, r.leads);
   erased := erased + n;
   perform longshore.count_for(team, request, 'longshore.leads', 'anonymised', n);
 end $$;
@@ -326,7 +339,7 @@ begin
       'from longshore.messages m where m.team_id = $1 and (m.lead_id = any ($3) or m.recipient = any ($4)))', c.name), ''), '') into its
     from longshore.word_columns(here.root) c where c.type = 'jsonb';
   end if;
-  return query execute format('select to_jsonb(t) - array[''digest'', ''create_digest'', ''key_digest'', ''body_digest'', ''request_hash'', ''secret''] from %s and (%s)', here.rows, its)
+  return query execute format('select to_jsonb(t) - array[''digest'', ''create_digest'', ''key_digest'', ''body_digest'', ''request_hash'', ''secret'', ''sealed''] from %s and (%s)', here.rows, its)
   using team, coalesce(longshore.person_pattern(r.phones, r.emails), ''), r.leads, r.phones;
 end $$;
 
@@ -409,13 +422,9 @@ declare
 begin
   if place = 'longshore.teams' or longshore.is_kept(place) then return 0; end if;
   if place = 'longshore.leads' then
-    update longshore.leads l set phone = null, email = null, first_name = null, last_name = null, company = null, domain = null, city = null,
-      state = null, zip = null, tags = '{}', engagement = 'low', file_id = null, file_row = null, stopped_at = coalesce(l.stopped_at, now())
-    where l.team_id = r.about_team and l.ctid >= format('(%s,0)', first_page)::tid and l.ctid < format('(%s,0)', first_page + pages)::tid
-      and exists (select from longshore.vendor_intents i where i.team_id = l.team_id and i.lead_id = l.lead_id)
-      and (l.stopped_at is null or num_nonnulls(l.phone, l.email, l.first_name, l.last_name, l.company, l.domain, l.city, l.state, l.zip, l.file_id) > 0
-        or l.tags <> '{}');
-    get diagnostics n = row_count;
+    n := longshore.anonymise_leads(r.about_team, array(select l.lead_id from longshore.leads l
+      where l.team_id = r.about_team and l.ctid >= format('(%s,0)', first_page)::tid and l.ctid < format('(%s,0)', first_page + pages)::tid
+        and exists (select from longshore.vendor_intents i where i.team_id = l.team_id and i.lead_id = l.lead_id)));
     perform longshore.count_for(house, request, place, 'anonymised', n);
   end if;
   begin
@@ -488,19 +497,26 @@ begin
   return told;
 end $$;
 
--- What earlier exports wrote about a request's person, or about the whole team: it has to go with them. `gone`: it went.
-create or replace function longshore.exports_of(team uuid, request bigint, gone boolean default false) returns setof text
+drop function if exists longshore.exports_of(uuid, bigint, boolean);
+-- The exports that tell of a request's person, or of the whole team, and whether one has an object by now: they have to go with
+-- the person. Also one that never ended: a run that was cut off may have left its object.
+create or replace function longshore.exports_of(team uuid, request bigint) returns table (export bigint, written boolean)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   r longshore.people_requests := longshore.open_request(team, request);
-  theirs bytea[] := r.digests || array(select longshore.erasure_digest(team, v) from unnest(r.phones || r.emails) v);
+  theirs constant bytea[] := r.digests || array(select longshore.erasure_digest(team, v) from unnest(r.phones || r.emails) v);
 begin
-  return query select x.object_key from longshore.people_requests x
-  where x.team_id = team and x.object_key is not null and (x.digests && theirs or x.about_team = team);
-  if gone then
-    update longshore.people_requests x set object_key = null, receipt = x.receipt - 'object' || '{"object": "taken away by an erasure"}'
-    where x.team_id = team and x.object_key is not null and (x.digests && theirs or x.about_team = team);
-  end if;
+  return query select x.request_id, x.object_key is not null from longshore.people_requests x
+  where x.team_id = team and x.deed = 'export' and (x.digests && theirs or x.about_team = team);
+end $$;
+
+-- Writes down that the objects of these exports are gone.
+create or replace function longshore.exports_gone(team uuid, request bigint, exports bigint[]) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform longshore.open_request(team, request);
+  update longshore.people_requests x set object_key = null, receipt = x.receipt - 'object' || '{"object": "taken away by an erasure"}'
+  where x.team_id = team and x.deed = 'export' and x.request_id = any (exports) and x.object_key is not null;
 end $$;
 
 -- Puts the object that holds a file without some of its records in the place of the one that had them. Same length, so that
@@ -518,7 +534,7 @@ grant execute on function longshore.ask_for_people(uuid, text, text, text, uuid,
 grant execute on function longshore.team_tables(), longshore.find_person(uuid, bigint), longshore.erase_own(uuid, bigint),
   longshore.rows_of(uuid, bigint, text, bigint, bigint), longshore.erase_words(uuid, bigint, text, bigint, bigint),
   longshore.erase_rows(bigint, text, bigint, bigint), longshore.stands_still(bigint), longshore.end_request(uuid, bigint, text, jsonb),
-  longshore.exports_of(uuid, bigint, boolean), longshore.replace_object(uuid, bigint, bigint, bigint, text), longshore.person_pattern(text[], text[]), longshore.spaced_digits(text)
+  longshore.exports_of(uuid, bigint), longshore.exports_gone(uuid, bigint, bigint[]), longshore.replace_object(uuid, bigint, bigint, bigint, text), longshore.person_pattern(text[], text[]), longshore.spaced_digits(text)
   to longshore_worker;
 
 reset role;

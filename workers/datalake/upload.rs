@@ -83,7 +83,7 @@ pub async fn accept(
 ) -> Result<(Upload, Enqueued), UploadError> {
     let stored = store(objects, team, path).await?;
     let mut tx = db::begin_as(pool, team).await?;
-    let upload = register(&mut tx, team, dataset, &stored, name).await?;
+    let upload = register(&mut tx, objects, team, dataset, &stored, name).await?;
     let enqueued = upload.enqueue(&mut tx, team, Options::default()).await?;
     tx.commit().await?;
     Ok((upload, enqueued))
@@ -99,7 +99,7 @@ pub async fn register_upload(
     name: &str,
 ) -> Result<Upload, UploadError> {
     let stored = store(objects, team, path).await?;
-    Ok(register(conn, team, dataset, &stored, name).await?)
+    register(conn, objects, team, dataset, &stored, name).await
 }
 
 /// Stores a local file's bytes under their SHA-256. Needs no transaction; bytes that are never registered harm nobody.
@@ -110,14 +110,16 @@ pub async fn store(objects: &dyn ObjectStore, team: TeamId, path: &Path) -> Resu
     Ok(Stored { sha256, bytes, key, created })
 }
 
-/// Puts stored bytes into the catalogue, in the caller's transaction.
+/// Puts stored bytes into the catalogue, in the caller's transaction. A file in which somebody's records were erased stays as
+/// it is: its bytes, which came once more, are taken away.
 pub async fn register(
     conn: &mut PgConnection,
+    objects: &dyn ObjectStore,
     team: TeamId,
     dataset: Dataset,
     stored: &Stored,
     name: &str,
-) -> Result<Upload, sqlx::Error> {
+) -> Result<Upload, UploadError> {
     let bytes = i64::try_from(stored.bytes).unwrap_or(i64::MAX);
     let register = sqlx::query_file!(
         "datalake/upload/register.sql",
@@ -128,8 +130,16 @@ pub async fn register(
         bytes,
         plain_name(name)
     );
-    let row = register.fetch_one(conn).await?;
+    let row = register.fetch_one(&mut *conn).await?;
+    if row.object_key != stored.key && !is_used(conn, team, &stored.key).await? {
+        objects.delete(&stored.key).await?;
+    }
     Ok(Upload { file: FileId(row.file_id), new: row.new, dataset, sha256: stored.sha256 })
+}
+
+/// Whether a file of the catalogue lies in this object. What no file lies in may be taken away.
+pub(crate) async fn is_used(conn: &mut PgConnection, team: TeamId, key: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_file_scalar!("datalake/upload/is_used.sql", team.0, key).fetch_one(conn).await
 }
 
 /// Where a team's raw bytes lie.

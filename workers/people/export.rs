@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::{fs::File, io::AsyncWriteExt as _};
 
 use super::{
-    raw_files::{self, Aside},
-    requests,
+    objects::{self, Aside},
+    raw_files, requests,
     walk::{self, Walk},
 };
 use crate::{
@@ -47,17 +47,31 @@ pub(super) async fn write(ctx: &Ctx, request: i64, files: bool) -> Outcome {
         after = file.file_id;
     }
     let (aside, sha256, count) = lines.finish().await?;
-    let folder = format!("t/{}/exports/{request}/", ctx.team());
-    let key = format!("{folder}{}.jsonl", hex::encode(sha256));
-    let objects = &ctx.services().objects;
-    objects.create(&key, &aside.0, sha256).await?;
+    let folder = objects::exports(ctx.team(), request);
+    // By the fencing token, which only grows: a run that was overtaken, and does not know it yet, takes nothing away that came
+    // behind it.
+    let ours = format!("{folder}{:019}", ctx.claim().lease.fence);
+    let key = format!("{ours}-{}.jsonl", hex::encode(sha256));
+    let store = &ctx.services().objects;
+    store.create(&key, &aside.0, sha256).await?;
     // What a run that was cut off had written.
-    for other in objects.list(&folder, None).await?.iter().filter(|other| **other != key) {
-        objects.delete(other).await?;
+    for earlier in store.list(&folder, None).await?.iter().filter(|other| **other < ours) {
+        store.delete(earlier).await?;
     }
-    let mut tx = ctx.tx().await?;
     let more = json!({ "lines": count, "sha256": hex::encode(sha256) });
-    let receipt = requests::end(&mut tx, ctx.team(), request, Some(&key), more).await?;
+    let ended = end(ctx, request, &key, more).await;
+    if matches!(ended, Err(Stop::Fenced)) {
+        // Nobody would ever find it: the run that overtook this one looked before it was there.
+        store.delete(&key).await?;
+    }
+    ended
+}
+
+async fn end(ctx: &Ctx, request: i64, key: &str, more: Value) -> Outcome {
+    let mut tx = ctx.tx().await?;
+    // The lease first: a request that another run has ended is no error of this one's.
+    ctx.keep_lease(&mut tx).await?;
+    let receipt = requests::end(&mut tx, ctx.team(), request, Some(key), more).await?;
     ctx.complete(tx, receipt).await
 }
 
@@ -77,8 +91,7 @@ struct Lines {
 
 impl Lines {
     async fn new() -> Result<Self, Stop> {
-        let aside = Aside::new();
-        let file = File::create_new(&aside.0).await?;
+        let (aside, file) = Aside::create().await?;
         Ok(Self { aside, file, hash: Sha256::new(), buffer: Vec::with_capacity(BUFFER), count: 0 })
     }
 

@@ -6,6 +6,7 @@ pub mod erase_team;
 mod export;
 pub mod export_person;
 pub mod export_team;
+mod objects;
 mod raw_files;
 pub mod requests;
 mod walk;

@@ -2,13 +2,13 @@
 //! that every position that a load remembers stays right; the object that holds them is a new one, since none is ever
 //! overwritten, and the old one is taken away.
 
-use std::{ops::Range, path::PathBuf};
+use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
-use tokio::{fs::File, io::AsyncWriteExt as _};
-use uuid::Uuid;
+use tokio::io::AsyncWriteExt as _;
 
+use super::objects::Aside;
 use crate::{
     ctx::Ctx,
     datalake::{object_store::StoreError, records::MAX_RECORD, upload},
@@ -54,8 +54,7 @@ pub(super) async fn blank(ctx: &Ctx, request: i64, file: &RawFile) -> Result<Opt
     if records_of(ctx, request, file).await?.is_empty() {
         return Ok(None);
     }
-    let aside = Aside::new();
-    let mut out = File::create_new(&aside.0).await?;
+    let (aside, mut out) = Aside::create().await?;
     let (mut hash, mut blanked) = (Sha256::new(), 0);
     let mut pieces = Pieces::of(file);
     while let Some(mut piece) = pieces.next(ctx).await? {
@@ -87,6 +86,16 @@ pub(super) async fn records_of(ctx: &Ctx, request: i64, file: &RawFile) -> Resul
         found.extend(theirs.into_iter().map(|record| String::from_utf8_lossy(&piece.bytes[record]).into_owned()));
     }
     Ok(found)
+}
+
+/// Takes away what a file lay in, unless another file lies there: two that differ in one person's records only become the same.
+pub(super) async fn take_away(ctx: &Ctx, key: &str) -> Result<(), Stop> {
+    let mut tx = ctx.tx().await?;
+    if !upload::is_used(&mut tx, ctx.team(), key).await? {
+        ctx.services().objects.delete(key).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Asks the database, so that a file is read by the same rule as its tables.
@@ -174,22 +183,6 @@ fn record_end(bytes: &[u8], start: usize, over: bool) -> Option<usize> {
         }
     }
     over.then(|| first_line.filter(|_| quoted).unwrap_or(bytes.len()))
-}
-
-/// A file aside that goes when nobody needs it any more.
-pub(super) struct Aside(pub(super) PathBuf);
-
-impl Aside {
-    pub(super) fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("longshore-{}", Uuid::new_v4())))
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // What can't be removed was never written, or is the system's to tidy.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
+    ctx::Ctx,
     datalake::leads,
     ids::{JobId, TeamId},
-    job::Invalid,
+    job::{Done, Invalid, Stop},
 };
 
 /// What is wanted.
@@ -64,6 +65,19 @@ pub struct Asked {
     pub job: JobId,
     /// The same wish was under way already: this is it.
     pub known: bool,
+}
+
+/// What a job ends with at once whose request another one has carried out: it was asked again behind a dead one, and that was
+/// replayed. `None`: there is work to do.
+pub(super) async fn carried_out(ctx: &Ctx, request: i64) -> Result<Option<Done>, Stop> {
+    let mut tx = ctx.tx().await?;
+    let ended = sqlx::query_file_scalar!("people/requests/has_ended.sql", ctx.team().0, request).fetch_optional(&mut *tx).await?;
+    tx.commit().await?;
+    match ended {
+        None => Err(Stop::dead(anyhow::anyhow!("there is no request {request}: ask with longshore people or longshore teams"))),
+        Some(true) => Done::with(serde_json::json!({ "request": request, "carried_out_by": "another job" })).map(Some),
+        Some(false) => Ok(None),
+    }
 }
 
 /// Finds the person of a request, and writes down by which numbers and addresses. Returns the numbers.

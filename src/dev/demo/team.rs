@@ -102,7 +102,9 @@ impl Team {
             self.missing.push((away, there));
             fs::remove_file(&path)?;
             let mut tx = db::begin_as(&doors.api, self.id).await?;
-            let upload = upload::register(&mut tx, self.id, Dataset::Leads, &stored, &format!("late-{number}.csv")).await?;
+            let upload =
+                upload::register(&mut tx, &*doors.objects, self.id, Dataset::Leads, &stored, &format!("late-{number}.csv"))
+                    .await?;
             upload.enqueue(&mut tx, self.id, Options::default()).await?;
             tx.commit().await?;
             self.hidden_rows += expected.rows.cast_signed();

@@ -9,7 +9,7 @@ use longshore::{api::openapi, tenancy::keys::Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::door::{Door, key, problem};
+use super::door::{Door, client, key, problem};
 use crate::support::{ApiProcess, TestDb, programs};
 
 /// The versions that were looked at: newer ones are looked at before they are taken.
@@ -139,27 +139,39 @@ async fn twenty_thousand_made_up_requests_find_nothing() {
     let db = TestDb::new().await;
     // Ids of examples and guesses name nothing: nobody waits for such a job, or follows it.
     sqlx::raw_sql("alter sequence queue.job_ids restart with 9000000").execute(&db.admin).await.expect("a jump");
-    let team = db.team("acme").await;
-    let (text, _) = key(&db, team, &Scope::ALL, None).await;
-    let rate = [
+    let (text, _) = key(&db, db.team("acme").await, &Scope::ALL, None).await;
+    // What ends keys has a team of its own: it finds its own key in a list, and ends it. What waits asks there too, where nothing
+    // is: no worker runs here, so a job that was made up elsewhere would be waited for as long as there are requests.
+    let (short_lived, _) = key(&db, db.team("globex").await, &Scope::ALL, None).await;
+    let settings = [
+        ("LONGSHORE_SECRETS__KEYS", "test=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ("LONGSHORE_API__REQUESTS_PER_SECOND", "1000000"),
         ("LONGSHORE_API__REQUESTS_AT_ONCE", "1000000"),
         ("LONGSHORE_LOG__LEVEL", "warn"),
     ];
-    let api = ApiProcess::start(&db, &rate).await;
+    let api = ApiProcess::start(&db, &settings).await;
     let document: Value = serde_json::from_str(&openapi::document()).expect("JSON");
     let ids: Vec<String> =
         operations(&document).iter().map(|(_, _, one)| one["operationId"].as_str().expect("an id").to_owned()).collect();
     let folder = tempfile::tempdir().expect("a folder");
     let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
                   response_schema_conformance,unsupported_method,allow_header_conformance";
-    // What makes requests up is a program of one thread at a time, so it runs once for each of two processors.
-    let halves: Vec<_> = (0..2)
-        .map(|half| {
-            let report = folder.path().join(format!("{half}.json"));
-            let mut command = Command::new(&program);
+    let apart = ["listKeys", "createKey", "rotateKey", "revokeKey", "getJob", "followJob", "getBatch", "followBatch"];
+    let (apart, others): (Vec<&String>, Vec<&String>) = ids.iter().partition(|id| apart.contains(&id.as_str()));
+    assert_eq!(apart.len(), 8, "{apart:?}");
+    let (one, other) = others.split_at(others.len() / 2);
+    // What makes requests up is a program of one thread at a time, so it runs more than once.
+    let runs: Vec<_> = [(one, &text), (other, &text), (&apart[..], &short_lived)]
+        .into_iter()
+        .enumerate()
+        .map(|(at, (operations, text))| {
+            let report = folder.path().join(format!("{at}.json"));
+            // CPython 3.11 fails in its own parser where two threads change places in it ("AST constructor recursion depth
+            // mismatch"): they change places where one waits for an answer, and not every five milliseconds.
+            let patient = "import sys; sys.setswitchinterval(5); from schemathesis.cli import schemathesis; schemathesis()";
+            let mut command = Command::new(program.with_file_name("python"));
             command
-                .arg("run")
+                .args(["-c", patient, "run"])
                 .arg(format!("http://{}/openapi.json", api.api))
                 .args(["-H", &format!("Authorization: Bearer {text}")])
                 .args([
@@ -170,7 +182,7 @@ async fn twenty_thousand_made_up_requests_find_nothing() {
                     "--seed",
                     "4",
                     "--workers",
-                    "4",
+                    "1",
                     "--no-shrink",
                 ])
                 .args(["--max-examples", &(CASES * 11 / 10 / ids.len()).to_string(), "--request-timeout", "45"])
@@ -178,15 +190,15 @@ async fn twenty_thousand_made_up_requests_find_nothing() {
                 .args(["--report", "json", "--report-json-path", &report.display().to_string()])
                 .current_dir(folder.path())
                 .stdin(Stdio::null());
-            for id in ids.iter().skip(half).step_by(2) {
+            for id in operations {
                 command.args(["--include-operation-id", id]);
             }
             (command.spawn().expect("schemathesis"), report)
         })
         .collect();
     let mut generated = 0;
-    for (mut half, report) in halves {
-        let status = half.wait().expect("its end");
+    for (mut run, report) in runs {
+        let status = run.wait().expect("its end");
         let judged = std::fs::read_to_string(report).expect("a report");
         let judged: Value = serde_json::from_str(&judged).expect("JSON");
         generated += judged["test_cases"]["generated"].as_u64().expect("a count");
@@ -194,6 +206,8 @@ async fn twenty_thousand_made_up_requests_find_nothing() {
         assert!(status.success(), "it found something: {}\n{printed}", judged["failures"]);
         assert_eq!(judged["test_cases"]["errored"], 0, "{}", judged["errors"]);
     }
+    let still = client().get(format!("http://{}/v1/jobs", api.api)).bearer_auth(&text).send().await.expect("an answer");
+    assert_eq!(still.status(), 200, "its key was ended under way, and what came behind was not let in");
     eprintln!("{generated} requests of {} operations", ids.len());
     assert!(generated >= CASES as u64, "only {generated} requests were made");
 }

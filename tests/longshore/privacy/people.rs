@@ -1,16 +1,14 @@
 //! One person in one team.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use longshore::{
-    queue::settle::Verdict,
-    workers::datalake::object_store::{Created, ObjectStore, StoreError},
-};
+use longshore::queue::settle::Verdict;
 use serde_json::Value;
 
-use super::world::{ADA, BOB, FILE, World, bare, worker};
+use super::{
+    store::Odd,
+    world::{ADA, BOB, FILE, World, bare, worker},
+};
 use crate::messages::world::World as Sending;
 
 const ERASE: &str = "people erase --team acme --phone '617 555 0123' --yes --json";
@@ -233,41 +231,11 @@ async fn no_team_asks_for_another_ones_data_or_who_was_erased_there() {
     }
 }
 
-/// A store that takes nothing away, as one whose connection breaks there.
-struct Stubborn(Arc<dyn ObjectStore>);
-
-#[async_trait]
-impl ObjectStore for Stubborn {
-    async fn create(&self, key: &str, file: &Path, sha256: [u8; 32]) -> Result<Created, StoreError> {
-        self.0.create(key, file, sha256).await
-    }
-
-    async fn size(&self, key: &str) -> Result<u64, StoreError> {
-        self.0.size(key).await
-    }
-
-    async fn read(&self, key: &str, offset: u64, length: u64) -> Result<Bytes, StoreError> {
-        self.0.read(key, offset, length).await
-    }
-
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
-        self.0.list(prefix, after).await
-    }
-
-    async fn delete(&self, _: &str) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("a test pulled the cable".into()))
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.0.ping().await
-    }
-}
-
 #[tokio::test]
 async fn an_erasure_that_was_cut_off_goes_on_where_it_was() {
     let world = World::new().await;
     assert_eq!(world.run(ERASE).code, 0);
-    let stubborn = worker(&world.db, Arc::new(Stubborn(world.store.clone()))).await;
+    let stubborn = worker(&world.db, Arc::new(Odd::that_keeps_everything(world.store.clone()))).await;
     let verdicts = stubborn.drain("upkeep").await;
     assert!(matches!(&verdicts[..], [(_, Verdict::Retry { .. })]), "{verdicts:?}");
     assert!(world.objects().iter().any(|(key, _)| *key == world.upload), "it came as far as to replace the object");

@@ -1,2 +1,2 @@
--- What earlier exports wrote of them; with $3 they are forgotten too.
-select o as "object!" from longshore.exports_of($1, $2, $3) o
+-- The exports that tell of them, and which have an object.
+select export as "export!", written as "written!" from longshore.exports_of($1, $2)

@@ -14,10 +14,10 @@ use super::ErasePerson;
 use crate::{
     ctx::Ctx,
     failpoint,
-    job::{Outcome, Stop},
+    job::{Done, Outcome, Stop},
     messages::opt_out::{self, Reason},
     people::{
-        raw_files, requests,
+        objects, raw_files, requests,
         walk::{self, Walk},
     },
 };
@@ -49,6 +49,9 @@ enum Stage {
 
 impl ErasePerson {
     pub(super) async fn work(&self, ctx: &Ctx) -> Outcome {
+        if let Some(done) = requests::carried_out(ctx, self.request_id).await? {
+            return Ok(done);
+        }
         let mut stage = ctx.last_checkpoint().await?.unwrap_or(Stage::Own(None));
         loop {
             ctx.check_cancelled()?;
@@ -58,8 +61,8 @@ impl ErasePerson {
                 Stage::Exports => self.erase_exports(ctx).await?,
                 Stage::Words(walk) => self.erase_words(ctx, walk).await?,
                 Stage::Last(walk) => match self.end(ctx, walk).await? {
-                    Ok(ended) => return ended,
-                    Err(walk) => Stage::Words(walk),
+                    End::Done(done) => return Ok(done),
+                    End::Not(stage) => stage,
                 },
             };
         }
@@ -92,7 +95,7 @@ impl ErasePerson {
 
     async fn erase_in_files(&self, ctx: &Ctx, after: i64, stale: Option<String>) -> Result<Stage, Stop> {
         if let Some(key) = stale {
-            ctx.services().objects.delete(&key).await?;
+            raw_files::take_away(ctx, &key).await?;
         }
         let Some(file) = raw_files::next(ctx, after).await? else { return Ok(Stage::Exports) };
         let blanked = raw_files::blank(ctx, self.request_id, &file).await?;
@@ -110,15 +113,17 @@ impl ErasePerson {
     }
 
     async fn erase_exports(&self, ctx: &Ctx) -> Result<Stage, Stop> {
-        let (team, request) = (ctx.team().0, self.request_id);
-        let mut tx = ctx.fenced_tx().await?;
-        let objects =
-            sqlx::query_file_scalar!("people/erase_person/exports.sql", team, request, false).fetch_all(&mut *tx).await?;
-        for key in &objects {
-            ctx.services().objects.delete(key).await?;
+        let (team, request) = (ctx.team(), self.request_id);
+        let mut tx = ctx.tx().await?;
+        let found = sqlx::query_file!("people/erase_person/exports.sql", team.0, request).fetch_all(&mut *tx).await?;
+        tx.commit().await?;
+        let exports: Vec<i64> = found.into_iter().map(|found| found.export).collect();
+        for export in &exports {
+            objects::take_away(ctx, &objects::exports(team, *export)).await?;
         }
-        sqlx::query_file_scalar!("people/erase_person/exports.sql", team, request, true).fetch_all(&mut *tx).await?;
         let stage = Stage::Words(Walk::default());
+        let mut tx = ctx.fenced_tx().await?;
+        sqlx::query_file!("people/erase_person/exports_gone.sql", team.0, request, &exports).fetch_one(&mut *tx).await?;
         ctx.checkpoint(&mut tx, 0, None, &stage).await?;
         tx.commit().await?;
         Ok(stage)
@@ -151,7 +156,7 @@ impl ErasePerson {
         ctx.checkpoint(&mut tx, 0, None, &next).await?;
         tx.commit().await?;
         if left > 0 {
-            return Err(Stop::snooze(WAIT, "waits for jobs about them that still run"));
+            return Err(Stop::snooze(WAIT, "waits for jobs about them that still run, or for what came in of them meanwhile"));
         }
         if found > 0 && rounds >= ROUNDS {
             return Err(Stop::snooze(WAIT * 20, "somebody goes on writing what is being erased"));
@@ -159,9 +164,9 @@ impl ErasePerson {
         Ok(next)
     }
 
-    /// Ends the request, if nothing of theirs came in behind the round that found nothing; else that is gone now, and the words
-    /// that came with it are looked for.
-    async fn end(&self, ctx: &Ctx, walk: Walk) -> Result<Result<Outcome, Walk>, Stop> {
+    /// Ends the request, if nothing of theirs came in behind the round that found nothing. Else that is gone now, and the words
+    /// that came with it are looked for; an export that was written meanwhile goes too.
+    async fn end(&self, ctx: &Ctx, walk: Walk) -> Result<End, Stop> {
         let (team, request) = (ctx.team(), self.request_id);
         let mut tx = ctx.tx().await?;
         requests::find(&mut tx, team, request).await?;
@@ -170,15 +175,28 @@ impl ErasePerson {
             tx.commit().await?;
             return Err(waits_for(&waits));
         }
-        if own.erased > 0 {
-            ctx.checkpoint(&mut tx, 0, None, Stage::Words(walk.clone())).await?;
-            ctx.keep_lease(&mut tx).await?;
-            tx.commit().await?;
-            return Ok(Err(walk));
-        }
-        let receipt = requests::end(&mut tx, team, request, None, json!({})).await?;
-        Ok(Ok(ctx.complete(tx, receipt).await))
+        let exports = sqlx::query_file!("people/erase_person/exports.sql", team.0, request).fetch_all(&mut *tx).await?;
+        let next = match (own.erased, exports.iter().any(|export| export.written)) {
+            (0, false) => {
+                let receipt = requests::end(&mut tx, team, request, None, json!({})).await?;
+                return ctx.complete(tx, receipt).await.map(End::Done);
+            }
+            (_, true) => Stage::Exports,
+            (_, false) => Stage::Words(walk),
+        };
+        ctx.checkpoint(&mut tx, 0, None, &next).await?;
+        ctx.keep_lease(&mut tx).await?;
+        tx.commit().await?;
+        Ok(End::Not(next))
     }
+}
+
+/// What the last look came to.
+enum End {
+    /// The request has ended.
+    Done(Done),
+    /// There is more to do.
+    Not(Stage),
 }
 
 fn waits_for(what: &str) -> Stop {

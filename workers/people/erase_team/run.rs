@@ -15,7 +15,7 @@ use crate::{
     ids::TeamId,
     job::{Outcome, Stop},
     people::{
-        requests,
+        objects, requests,
         walk::{self, Walk},
     },
 };
@@ -34,15 +34,19 @@ struct Point {
 
 impl EraseTeam {
     pub(super) async fn work(&self, ctx: &Ctx) -> Outcome {
+        if let Some(done) = requests::carried_out(ctx, self.request_id).await? {
+            return Ok(done);
+        }
         let mut tx = ctx.fenced_tx().await?;
         let found = sqlx::query_file!("people/erase_team/begin.sql", self.request_id).fetch_one(&mut *tx).await?;
         tx.commit().await?;
         if !found.still {
             return Err(Stop::snooze(WAIT, "waits for jobs of the team that still run"));
         }
+        let folder = format!("t/{}/", TeamId(found.about));
         let mut point: Point = ctx.last_checkpoint().await?.unwrap_or_default();
         loop {
-            point.objects += self.erase_objects(ctx, TeamId(found.about)).await?;
+            point.objects += objects::take_away(ctx, &folder).await?;
             if self.round(ctx, &mut point).await? {
                 break;
             }
@@ -54,22 +58,6 @@ impl EraseTeam {
         let receipt =
             requests::end(&mut tx, ctx.team(), self.request_id, None, json!({ "objects_deleted": point.objects })).await?;
         ctx.complete(tx, receipt).await
-    }
-
-    async fn erase_objects(&self, ctx: &Ctx, about: TeamId) -> Result<i64, Stop> {
-        let (objects, folder) = (&ctx.services().objects, format!("t/{about}/"));
-        let mut gone = 0;
-        loop {
-            ctx.check_cancelled()?;
-            let page = objects.list(&folder, None).await?;
-            if page.is_empty() {
-                return Ok(gone);
-            }
-            for key in &page {
-                objects.delete(key).await?;
-                gone += 1;
-            }
-        }
     }
 
     /// True: it found nothing, and nothing was in the way.

@@ -9,6 +9,9 @@ use crate::{
 
 impl ExportPerson {
     pub(super) async fn work(&self, ctx: &Ctx) -> Outcome {
+        if let Some(done) = requests::carried_out(ctx, self.request_id).await? {
+            return Ok(done);
+        }
         let mut tx = ctx.fenced_tx().await?;
         requests::find(&mut tx, ctx.team(), self.request_id).await?;
         tx.commit().await?;

@@ -116,6 +116,7 @@ impl Hands {
             target_tags: vec!["bench".into()],
             engagement: vec!["high".into(), "medium".into(), "low".into()],
             steps: vec![NewStep::new(0, "Hello {{ first_name }}, a word about {{ company }}. Reply STOP to opt out.")],
+            ..NewCampaign::default()
         };
         let mut tx = db::begin_as(&self.pool, team).await?;
         let (campaign, _) = campaigns::create_and_enroll(&mut tx, team, &new).await?;

@@ -304,6 +304,7 @@ fn spring() -> NewCampaign {
         target_tags: vec![],
         engagement: vec!["high".into()],
         steps: vec![NewStep::new(5, "Hello")],
+        ..NewCampaign::default()
     }
 }
 

@@ -50,6 +50,7 @@ async fn campaign(fleet: &Fleet) -> CampaignId {
         target_tags: vec!["roof".into()],
         engagement: vec!["high".into()],
         steps: vec![NewStep::new(5, "Hello {{ first_name }}")],
+        ..NewCampaign::default()
     };
     let id = campaigns::create(&mut tx, fleet.acme, &new).await.expect("a campaign");
     tx.commit().await.expect("a commit");

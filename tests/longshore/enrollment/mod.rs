@@ -111,5 +111,6 @@ fn new_campaign(name: &str, delays: &[i64]) -> NewCampaign {
         target_tags: vec!["vip".into()],
         engagement: vec!["high".into(), "medium".into()],
         steps: delays.iter().map(step).collect(),
+        ..NewCampaign::default()
     }
 }

@@ -326,7 +326,7 @@ begin
       'from longshore.messages m where m.team_id = $1 and (m.lead_id = any ($3) or m.recipient = any ($4)))', c.name), ''), '') into its
     from longshore.word_columns(here.root) c where c.type = 'jsonb';
   end if;
-  return query execute format('select to_jsonb(t) - array[''digest'', ''key_digest'', ''body_digest'', ''request_hash'', ''secret''] from %s and (%s)', here.rows, its)
+  return query execute format('select to_jsonb(t) - array[''digest'', ''create_digest'', ''key_digest'', ''body_digest'', ''request_hash'', ''secret''] from %s and (%s)', here.rows, its)
   using team, coalesce(longshore.person_pattern(r.phones, r.emails), ''), r.leads, r.phones;
 end $$;
 

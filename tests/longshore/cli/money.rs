@@ -60,10 +60,10 @@ async fn campaign(fleet: &Fleet) -> CampaignId {
 #[tokio::test]
 async fn a_campaign_is_moved_through_its_states() {
     let fleet = Fleet::new().await;
-    assert_eq!(campaign(&fleet).await, CampaignId(1));
     let kinds = longshore::workers::registry();
     let mut conn = fleet.db.admin.acquire().await.expect("a connection");
     longshore::store::jobs::register(&mut conn, &kinds).await.expect("the kinds");
+    assert_eq!(campaign(&fleet).await, CampaignId(1));
     let runs = [
         fleet.run("campaigns list --team acme"),
         fleet.run("campaigns list --team globex"),

@@ -36,7 +36,7 @@ impl Node {
             std::fs::copy(wanted.join("package-lock.json"), &staged).expect("a copy");
             // npm reads the lock from its folder; ours marks that the packages are there, so it goes there last.
             std::fs::copy(&staged, tools.join("npm-shrinkwrap.json")).expect("a copy");
-            let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", "--prefix"];
+            let arguments = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--prefix"];
             let done = Command::new(npm).args(arguments).arg(&tools).output().expect("npm");
             if !done.status.success() {
                 programs::skip(&format!("npm could not install the packages: {}", String::from_utf8_lossy(&done.stderr)));

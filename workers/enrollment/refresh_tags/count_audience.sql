@@ -1,8 +1,6 @@
--- Counts the team's leads anew by tags, level and what keeps them out, each group with its first hundred, and says how many
--- groups there are. What was counted before goes in the same transaction, so that whoever reads sees one count or the other.
-with gone as (
-  delete from longshore.audience where team_id = $1
-), running as materialized (
+-- Counts the team's leads by tags, level and what keeps them out, each group with its first hundred, and says how many groups
+-- there are.
+with running as materialized (
   select lead_id, campaign_id from longshore.enrollments where team_id = $1 and state = 'running'
 ), suppressed as materialized (
   select distinct phone from longshore.suppressions where team_id = $1 and lifted_at is null

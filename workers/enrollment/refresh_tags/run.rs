@@ -24,6 +24,7 @@ impl RefreshTags {
         let mut tx = ctx.fenced_tx().await?;
         let tags =
             sqlx::query_file_scalar!("enrollment/refresh_tags/count.sql", ctx.team().0, ctx.now()).fetch_one(&mut *tx).await?;
+        sqlx::query_file!("enrollment/refresh_tags/forget_audience.sql", ctx.team().0).execute(&mut *tx).await?;
         let groups = sqlx::query_file_scalar!("enrollment/refresh_tags/count_audience.sql", ctx.team().0, ctx.now())
             .fetch_one(&mut *tx)
             .await?;

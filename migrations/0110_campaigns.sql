@@ -32,7 +32,8 @@ create table longshore.campaign_variants (
 call longshore.protect('longshore.campaign_variants', 'select, insert');
 
 -- A lead whose sends failed may be enrolled again, in another round. The round is part of the send key; so a message is sent at
--- most once in a round, and a round is only begun by a person. Within one, a lead gets one variant of a step, whichever.
+-- most once in a round. A round is begun by a person, or once by a report that says that another try may get through. Within one, a
+-- lead gets one variant of a step, whichever.
 alter table longshore.enrollments add round smallint not null default 1 check (round between 1 and 100);
 alter table longshore.messages add round smallint not null default 1 check (round between 1 and 100);
 create unique index messages_send_key on longshore.messages (team_id, campaign_id, lead_id, step, round);

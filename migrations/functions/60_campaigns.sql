@@ -226,7 +226,7 @@ end $$;
 -- Looks after the next `most` active campaigns behind a place, of all teams. One of whose texts carriers take more than `share` of at
 -- least `at_least` for spam, within `window_seconds`, is paused: `codes` are the vendor's words for it, of this version of the book.
 -- One in which nobody has been left for `quiet_seconds` is completed (null: none is by itself). Returns where to go on (nulls: at the
--- end) and what it did.
+-- end) and what it did: one deed a transaction, since each holds a campaign and its team's audit log, in the order of whoever moves one.
 create or replace function longshore.watch_campaigns(behind_team uuid, behind_campaign bigint, most integer,
   codes text[], version text, share double precision, at_least bigint, window_seconds double precision, quiet_seconds double precision,
   at timestamptz default null, out next_team uuid, out next_campaign bigint, out paused integer, out completed integer)
@@ -273,10 +273,12 @@ begin
     -- Reports come behind the texts, and from some carriers never: whichever is more, what was taken or what was reported of.
     spam := c.filtered - c.filtered_then;
     total := greatest(c.ended - c.ended_then, c.accepted - c.accepted_then);
-    if not c.is_new and total >= at_least and spam > share * total
-       and longshore.end_by_itself(c.team_id, c.campaign_id, 'paused', 'filtered', moment, jsonb_build_object(
-         'filtered', spam, 'of', total, 'since', longshore.audit_moment(c.window_at), 'more_than', share, 'rules_version', version)) then
-      paused := paused + 1;
+    if not c.is_new and total >= at_least and spam > share * total then
+      if longshore.end_by_itself(c.team_id, c.campaign_id, 'paused', 'filtered', moment, jsonb_build_object(
+          'filtered', spam, 'of', total, 'since', longshore.audit_moment(c.window_at), 'more_than', share, 'rules_version', version)) then
+        paused := 1;
+        return;
+      end if;
       continue;
     end if;
 
@@ -285,10 +287,12 @@ begin
       when c.is_new then moment
       else coalesce(c.quiet_since, moment)
     end;
-    if quiet <= moment - make_interval(secs => quiet_seconds) and not c.is_new
-       and longshore.end_by_itself(c.team_id, c.campaign_id, 'completed', 'all_through', moment,
-         jsonb_build_object('enrolled', c.enrolled, 'since', longshore.audit_moment(quiet))) then
-      completed := completed + 1;
+    if quiet <= moment - make_interval(secs => quiet_seconds) and not c.is_new then
+      if longshore.end_by_itself(c.team_id, c.campaign_id, 'completed', 'all_through', moment,
+          jsonb_build_object('enrolled', c.enrolled, 'since', longshore.audit_moment(quiet))) then
+        completed := 1;
+        return;
+      end if;
       continue;
     end if;
 
@@ -306,14 +310,18 @@ begin
   end if;
 end $$;
 
--- Pauses or completes an active campaign, and writes down why. False: somebody has it in hand, it is not active any more, or, where
--- it is to be completed, something of it is under way after all. Whoever enrolls, plans or sends holds its row shared, so behind
+-- Pauses or completes an active campaign, and writes down why. False: it is not active any more, or, where it is to be completed,
+-- somebody has it in hand or something of it is under way after all. A pause waits for the sends that hold it. Whoever enrolls, plans or sends holds its row shared, so behind
 -- this lock nothing new begins; and the counters, added up with what was not folded yet, are what has committed.
 create or replace function longshore.end_by_itself(team uuid, campaign bigint, becomes text, because text, moment timestamptz, facts jsonb)
 returns boolean
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  perform from longshore.campaigns x where x.team_id = team and x.campaign_id = campaign and x.state = 'active' for update skip locked;
+  if becomes = 'paused' then
+    perform from longshore.campaigns x where x.team_id = team and x.campaign_id = campaign and x.state = 'active' for update;
+  else
+    perform from longshore.campaigns x where x.team_id = team and x.campaign_id = campaign and x.state = 'active' for update skip locked;
+  end if;
   if not found then return false; end if;
   if becomes = 'completed' then
     if exists (

@@ -275,7 +275,8 @@ fn told(entries: &[Entry], env: &Env) -> Result<(), Problem> {
     ];
     let mut table = Table::new(columns);
     for one in entries {
-        let mut lines = vec![(one.planned_at, "planned".to_owned(), String::new())];
+        let again = one.resend_of.map(|message| format!("once more, after message {message}"));
+        let mut lines = vec![(one.planned_at, "planned".to_owned(), again.unwrap_or_default())];
         let decided = one.decisions.iter();
         lines.extend(decided.map(|all| (all.at, all.verdict.clone(), format!("{} ({})", all.rule, all.rules_version))));
         if let Some(at) = one.attempted_at {

@@ -13,6 +13,7 @@ use crate::support::{Stepper, services};
 async fn open() -> (Door, Stepper) {
     let mut door = Door::open().await;
     door.key = key(&door.db, door.team, &[Scope::Campaigns], None).await.0;
+    door.db.sender(door.team, "+15005550006", "").await;
     let mut services = services(&door.db);
     services.clock = std::sync::Arc::new(door.clock.clone());
     let stepper = Stepper::new(&door.db, workers::registry(), services).await;
@@ -46,6 +47,7 @@ async fn a_campaign_is_created_with_its_jobs_and_once_for_a_key() {
     assert!(made["job"].as_str().is_some_and(|job| job.starts_with("job_")), "{made}");
     assert_eq!(door.accepted().await, 2, "its sync and its enrollment");
 
+    assert_eq!((&made["campaign"]["purpose"], &made["campaign"]["state_reason"]), (&json!("marketing"), &Value::Null));
     let again = ask(spring()).await.expect("an answer");
     assert_eq!((again.status().as_u16(), again.headers()["idempotency-replayed"].to_str().ok()), (200, Some("true")));
     let again = door::json(again).await;
@@ -63,6 +65,8 @@ async fn a_field_that_is_wrong_is_named_and_nothing_is_written() {
     for (pointer, value) in [
         ("/name", json!(" ")),
         ("/sender", json!("5005550006")),
+        ("/sender", json!("+12025550123")),
+        ("/purpose", json!("fun")),
         ("/engagement", json!([])),
         ("/engagement/0", json!(["warm"])),
         ("/steps", json!([])),

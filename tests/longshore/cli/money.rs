@@ -60,6 +60,7 @@ async fn campaign(fleet: &Fleet) -> CampaignId {
 #[tokio::test]
 async fn a_campaign_is_moved_through_its_states() {
     let fleet = Fleet::new().await;
+    fleet.db.sender(fleet.acme, "+12025550100", "").await;
     let kinds = longshore::workers::registry();
     let mut conn = fleet.db.admin.acquire().await.expect("a connection");
     longshore::store::jobs::register(&mut conn, &kinds).await.expect("the kinds");

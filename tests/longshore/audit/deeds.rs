@@ -157,8 +157,8 @@ const DEEDS: &[(&str, &str, &str)] = &[
         "campaigns create '{\"name\": \"Winter\", \"sender\": \"+12025550100\", \"engagement\": [\"high\"], \"steps\": [{\"delay_minutes\": 0, \"template\": \"Hello\"}]}' --team acme",
         "campaign.create",
     ),
-    ("campaigns complete", "campaigns complete COMPLETABLE --team acme", "campaign.complete"),
-    ("content set", "content set 2 CONTENT --team acme", "campaign.content"),
+    ("campaigns complete", "campaigns complete 4 --team acme", "campaign.complete"),
+    ("content set", "content set 3 CONTENT --team acme", "campaign.content"),
     ("approvals approve", "approvals approve 1 --team acme", "approval.approve"),
     ("approvals reject", "approvals reject 2 --team acme", "approval.reject"),
     ("approvals edit", "approvals edit 3 Hi --team acme", "approval.edit"),
@@ -169,7 +169,7 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("senders put", "senders put +12125550199 --team acme --pool main --rate 3/s --burst 5 --daily 2000", "sender.add"),
     ("senders release", "senders release +12125550199 --team acme", "sender.release"),
     ("senders retire", "senders retire +12125550199 --team acme", "sender.retire"),
-    ("messages unknown resolve", "messages unknown resolve 1 --team acme --outcome given-up", "message.resolve"),
+    ("messages unknown resolve", "messages unknown resolve UNKNOWN --team acme --outcome given-up", "message.resolve"),
     ("people export", "people export --team acme --phone 617-555-0123", "people.export"),
     ("people erase", "people erase --team acme --phone 617-555-0123 --yes", "people.erase"),
     ("teams export", "teams export acme", "team.export"),
@@ -226,12 +226,14 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
     Stepper::new(&fleet.db, longshore::workers::registry().add::<crate::cli::fleet::CarryNote>(), services(&fleet.db)).await;
     let waiting = fleet.enqueue(fleet.acme, "").await;
     let mut tx = db::begin_as(&fleet.db.pool("api"), fleet.acme).await.expect("a transaction");
-    campaigns::create(&mut tx, fleet.acme, &spring()).await.expect("a campaign");
-    campaigns::create(&mut tx, fleet.acme, &NewCampaign { name: "Summer".into(), ..spring() }).await.expect("a campaign");
+    // One that ends with what waits in it, one to delete, one whose texts are looked at.
+    for name in ["Spring", "Summer", "Harvest"] {
+        campaigns::create(&mut tx, fleet.acme, &named(name)).await.expect("a campaign");
+    }
     tx.commit().await.expect("a commit");
-    to_look_at(&fleet.db.admin, fleet.acme, 1, 4).await;
+    to_look_at(&fleet.db.admin, fleet.acme, 3, 4).await;
     let mut content = tempfile::NamedTempFile::new().expect("a file");
-    std::io::Write::write_all(&mut content, br#"[{"step": 1, "approval": true}]"#).expect("a content");
+    std::io::Write::write_all(&mut content, br#"[{"step": 1, "prompt": "Be kind.", "approval": true}]"#).expect("a content");
     let mut key = String::new();
     for (command, line, action) in DEEDS {
         let line = line
@@ -239,11 +241,11 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
             .replace("WAITING", &waiting.to_string())
             .replace("CONTENT", &content.path().display().to_string())
             .replace("LETTER0", &jobs[0].to_string())
-            .replace("LETTER1", &jobs[1].to_string())
-            .replace("COMPLETABLE", "3");
+            .replace("LETTER1", &jobs[1].to_string());
+        let line = if line.contains("UNKNOWN") { line.replace("UNKNOWN", &unknown(&fleet).await.to_string()) } else { line };
         if *command == "campaigns complete" {
             let active =
-                "update longshore.campaigns set state = 'active', activated_at = now(), opens_at = now() where campaign_id = 3";
+                "update longshore.campaigns set state = 'active', activated_at = now(), opens_at = now() where campaign_id = 4";
             sqlx::query(active).execute(&fleet.db.admin).await.expect("an active campaign");
         }
         assert!(line.starts_with(command), "{line} tries another command than {command}");
@@ -256,13 +258,6 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
         if *command == "senders release" {
             let rest = "update longshore.sender_standing set state = 'quarantined', state_reason = 'a test'";
             sqlx::query(rest).execute(&fleet.db.admin).await.expect("a quarantine");
-        }
-        if *command == "messages unknown resolve" {
-            let unknown = "with l as (
-                  insert into longshore.leads (team_id, phone) values ($1, '+12125550123') returning team_id, lead_id, phone
-                ) insert into longshore.messages (team_id, campaign_id, lead_id, step, sender, recipient, body, state, attempted_at)
-                select team_id, 1, lead_id, 1, '+12125550199', phone, 'Hello', 'unknown', now() from l";
-            sqlx::query(unknown).bind(fleet.acme.0).execute(&fleet.db.admin).await.expect("a message");
         }
         // Of this plan's size nothing needs an approval; it may be given all the same.
         let (before, _) = newest(&fleet.db.admin).await;
@@ -284,6 +279,15 @@ async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
     assert_eq!(verify.code, 0, "{verify}");
 }
 
+/// A message of which nobody knows whether it was sent.
+async fn unknown(fleet: &Fleet) -> i64 {
+    let unknown = "with l as (
+          insert into longshore.leads (team_id, phone) values ($1, '+12125550123') returning team_id, lead_id, phone
+        ) insert into longshore.messages (team_id, campaign_id, lead_id, step, sender, recipient, body, state, attempted_at)
+        select team_id, 1, lead_id, 1, '+12125550199', phone, 'Hello', 'unknown', now() from l returning message_id";
+    sqlx::query_scalar(unknown).bind(fleet.acme.0).fetch_one(&fleet.db.admin).await.expect("a message")
+}
+
 /// Messages of a campaign that somebody has to look at and that a model can write anew, numbered from 1 in a new database.
 async fn to_look_at(pool: &PgPool, team: TeamId, campaign: i64, count: i32) {
     let made = "with s as (
@@ -298,9 +302,9 @@ async fn to_look_at(pool: &PgPool, team: TeamId, campaign: i64, count: i32) {
     sqlx::query(made).bind(team.0).bind(campaign).bind(count).execute(pool).await.expect("messages");
 }
 
-fn spring() -> NewCampaign {
+fn named(name: &str) -> NewCampaign {
     NewCampaign {
-        name: "Spring".into(),
+        name: name.into(),
         sender: "+12025550100".into(),
         target_tags: vec![],
         engagement: vec!["high".into()],
@@ -383,8 +387,8 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("completeCampaign", "/v1/campaigns/1/complete", "", "campaign.complete"),
     ("recallCampaign", "/v1/campaigns/1/recall", "", "campaign.recall"),
     ("cloneCampaign", "/v1/campaigns/1/clone", r#"{"name": "Autumn"}"#, "campaign.clone"),
-    ("stopCampaign", "/v1/campaigns/2/stop", "", "campaign.stop"),
-    ("deleteCampaign", "/v1/campaigns/2", "", "campaign.delete"),
+    ("stopCampaign", "/v1/campaigns/3/stop", "", "campaign.stop"),
+    ("deleteCampaign", "/v1/campaigns/3", "", "campaign.delete"),
     ("createKey", "/v1/keys", r#"{"name": "another", "scopes": ["dead"]}"#, "key.create"),
     ("rotateKey", "/v1/keys/KEY/rotate", "", "key.rotate"),
     ("revokeKey", "/v1/keys/KEY", "", "key.revoke"),
@@ -393,7 +397,7 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("editMessage", "/v1/approvals/3/edit", r#"{"body": "Hi"}"#, "approval.edit"),
     ("approveMessage", "/v1/approvals/3/approve", "", "approval.approve"),
     ("rewriteMessage", "/v1/approvals/4/rewrite", "", "approval.rewrite"),
-    ("putCampaignContent", "/v1/campaigns/1/content", r#"{"steps": [{"step": 1, "approval": true}]}"#, "campaign.content"),
+    ("putCampaignContent", "/v1/campaigns/2/content", r#"{"steps": [{"step": 1, "approval": true}]}"#, "campaign.content"),
     ("exportPerson", "/v1/people/exports", r#"{"email": "ada@example.com"}"#, "people.export"),
     ("erasePerson", "/v1/people/erasures", r#"{"phone": "+16175550123", "reason": "ticket 7"}"#, "people.erase"),
     (
@@ -436,9 +440,11 @@ async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
     stepper.drain("greetings").await;
     door.db.sender(door.team, &spring().sender, "").await;
     let mut tx = db::begin_as(&door.db.pool("api"), door.team).await.expect("a transaction");
-    campaigns::create(&mut tx, door.team, &spring()).await.expect("a campaign");
+    for name in ["Spring", "Harvest"] {
+        campaigns::create(&mut tx, door.team, &named(name)).await.expect("a campaign");
+    }
     tx.commit().await.expect("a commit");
-    to_look_at(&door.db.admin, door.team, 1, 4).await;
+    to_look_at(&door.db.admin, door.team, 2, 4).await;
     let (key, key_id) = door::key(&door.db, door.team, &[Scope::Dead, Scope::Schedules, Scope::Admin], None).await;
     door.key = key;
     let known = operations();

@@ -30,7 +30,7 @@ fn looked_at(prompt: &str) -> Value {
 }
 
 async fn spent(world: &World) -> i64 {
-    world.count("select coalesce(sum(captured), 0)::bigint from longshore.credit_holds where step = 'write_text'").await
+    world.count("select coalesce(sum(captured), 0)::bigint from longshore.credit_holds where step = 'text'").await
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_model_that_is_busy_is_asked_again_when_it_said_so() {
     assert!(matches!(&verdicts[..], [Verdict::Retry { .. }]), "{verdicts:?}");
     world.run_again(&worker, "texts").await;
     assert_eq!(world.stands(message).await.0, "none");
-    let held = "select count(*) from longshore.credit_holds where step = 'write_text' and state in ('held', 'unknown')";
+    let held = "select count(*) from longshore.credit_holds where step = 'text' and state in ('held', 'unknown')";
     assert_eq!(world.count(held).await, 0, "what was refused was given back");
 }
 
@@ -123,7 +123,7 @@ async fn an_answer_that_was_lost_is_paid_for_and_asked_for_again() {
     let message = world.message(&worker, "Hello", written("Be kind."), "ada@example.com").await;
     let (_, verdict) = worker.next("texts").await.expect("a run");
     assert!(matches!(verdict, Verdict::Retry { .. }), "{verdict:?}");
-    let full = "select count(*) from longshore.credit_holds where step = 'write_text' and captured = amount";
+    let full = "select count(*) from longshore.credit_holds where step = 'text' and captured = amount";
     assert_eq!(world.count(full).await, 1);
     world.run_again(&worker, "texts").await;
     assert_eq!((world.stands(message).await.0.as_str(), world.sandbox.azure.asked().len()), ("none", 2));

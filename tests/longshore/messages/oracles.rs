@@ -18,7 +18,7 @@ type Signed = (String, String, Vec<(String, String)>);
 /// Runs a script that reads JSON and prints JSON.
 async fn ask(node: &Node, script: &str, given: Value) -> Value {
     let frame = format!(
-        "let text = ''; process.stdin.on('data', (chunk) => (text += chunk)).on('end', () => {{
+        "let text = ''; process.stdin.setEncoding('utf8').on('data', (chunk) => (text += chunk)).on('end', () => {{
            const given = JSON.parse(text); console.log(JSON.stringify(({script})(given))); }});"
     );
     let mut command = node.command();

@@ -22,7 +22,7 @@ use crate::{
     vendors::VendorError,
 };
 
-const STEP: &str = "write_text";
+const STEP: &str = "text";
 /// The named rate that all calls share (`longshore buckets set text_generator`).
 const RATE: &str = "text_generator";
 /// An answer that can't be sent is asked for once more; a second one means that this prompt gives none.

@@ -11,6 +11,7 @@
 
 pub mod approval;
 pub mod channel;
+pub mod consents;
 pub mod content;
 mod divert;
 pub mod email;

@@ -24,6 +24,7 @@ use serde::Deserialize;
 use tracing::info;
 use utoipa::IntoParams;
 
+pub use self::bodies::CampaignPurpose;
 use self::bodies::{CampaignBody, CampaignCreated, CampaignDetail, CampaignPage, CampaignRequest, StepBody};
 use super::{
     Api,

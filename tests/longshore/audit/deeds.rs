@@ -170,6 +170,8 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("senders release", "senders release +12125550199 --team acme", "sender.release"),
     ("senders retire", "senders retire +12125550199 --team acme", "sender.retire"),
     ("messages unknown resolve", "messages unknown resolve UNKNOWN --team acme --outcome given-up", "message.resolve"),
+    ("messages suppress", "messages suppress +16175550177 --team acme", "suppression.add"),
+    ("messages consent", "messages consent +16175550178 --team acme --method paper", "consent.give"),
     ("people export", "people export --team acme --phone 617-555-0123", "people.export"),
     ("people erase", "people erase --team acme --phone 617-555-0123 --yes", "people.erase"),
     ("teams export", "teams export acme", "team.export"),
@@ -398,6 +400,13 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("approveMessage", "/v1/approvals/3/approve", "", "approval.approve"),
     ("rewriteMessage", "/v1/approvals/4/rewrite", "", "approval.rewrite"),
     ("putCampaignContent", "/v1/campaigns/2/content", r#"{"steps": [{"step": 1, "approval": true}]}"#, "campaign.content"),
+    ("suppressNumber", "/v1/suppressions", r#"{"phone": "+16175550177"}"#, "suppression.add"),
+    (
+        "recordConsent",
+        "/v1/consents",
+        r#"{"phone": "+16175550178", "level": "express_written", "method": "paper"}"#,
+        "consent.give",
+    ),
     ("exportPerson", "/v1/people/exports", r#"{"email": "ada@example.com"}"#, "people.export"),
     ("erasePerson", "/v1/people/erasures", r#"{"phone": "+16175550123", "reason": "ticket 7"}"#, "people.erase"),
     (

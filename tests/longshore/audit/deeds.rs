@@ -223,7 +223,7 @@ async fn newest(pool: &PgPool) -> (i64, Value) {
 #[tokio::test]
 async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
     let (fleet, jobs) = Fleet::with_dead_letters().await;
-    fleet.db.sender(fleet.acme, &spring().sender, "").await;
+    fleet.db.sender(fleet.acme, &named("Spring").sender, "").await;
     // The worker that a detached plan would ask for, and a job that waits.
     Stepper::new(&fleet.db, longshore::workers::registry().add::<crate::cli::fleet::CarryNote>(), services(&fleet.db)).await;
     let waiting = fleet.enqueue(fleet.acme, "").await;
@@ -447,7 +447,7 @@ async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
         letters.push(door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" } })).await);
     }
     stepper.drain("greetings").await;
-    door.db.sender(door.team, &spring().sender, "").await;
+    door.db.sender(door.team, &named("Spring").sender, "").await;
     let mut tx = db::begin_as(&door.db.pool("api"), door.team).await.expect("a transaction");
     for name in ["Spring", "Harvest"] {
         campaigns::create(&mut tx, door.team, &named(name)).await.expect("a campaign");

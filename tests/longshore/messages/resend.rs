@@ -64,7 +64,6 @@ async fn who_could_not_be_reached_is_texted_once_more_hours_later_and_not_again(
     assert_eq!((books.available, books.held, books.spent), (CREDITS - 2, 0, 2));
     report(&world, second, "30008").await;
     assert_eq!((count(&world).await, successor(&world, second).await), (2, None), "once is enough, whatever is reported then");
-    assert_eq!(world.sandbox.twilio.second_sends(), 0);
 }
 
 #[tokio::test]

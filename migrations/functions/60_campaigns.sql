@@ -126,27 +126,32 @@ $$;
 
 -- Why a team can't text from a number: it is none of the team's, or it is out of use and no other of its pool stands in. Null: it can.
 create or replace function longshore.sender_fault(team uuid, phone text) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  select case
-    when s.phone is null then 'sender_unregistered'
-    when s.retired_at is not null and not exists (
-      select from longshore.senders o where o.team_id = s.team_id and o.pool = s.pool and o.pool <> '' and o.retired_at is null
-    ) then 'sender_retired'
-  end
-  from (values (sender_fault.team, sender_fault.phone)) asked (team_id, phone)
-  left join longshore.senders s on s.team_id = asked.team_id and s.phone = asked.phone
-$$;
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+declare
+  s record;
+begin
+  perform queue.guard_team(team);
+  select x.pool, x.retired_at into s from longshore.senders x where x.team_id = team and x.phone = sender_fault.phone;
+  if not found then return 'sender_unregistered'; end if;
+  if s.retired_at is null or exists (
+    select from longshore.senders o where o.team_id = team and o.pool = s.pool and o.pool <> '' and o.retired_at is null
+  ) then return null; end if;
+  return 'sender_retired';
+end $$;
 
 -- The same of a campaign's number; null too where it sends mail only.
 create or replace function longshore.campaign_sender_fault(team uuid, campaign bigint) returns text
-language sql stable set search_path = pg_catalog, pg_temp as $$
-  select longshore.sender_fault(c.team_id, c.sender)
-  from longshore.campaigns c
-  where c.team_id = team and c.campaign_id = campaign and exists (
-    select from longshore.campaign_steps s
-    left join longshore.step_contents x on x.team_id = s.team_id and x.campaign_id = s.campaign_id and x.step = s.step
-    where s.team_id = c.team_id and s.campaign_id = c.campaign_id and coalesce(x.channel, 'sms') <> 'email')
-$$;
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+  perform queue.guard_team(team);
+  return (
+    select longshore.sender_fault(c.team_id, c.sender)
+    from longshore.campaigns c
+    where c.team_id = team and c.campaign_id = campaign and exists (
+      select from longshore.campaign_steps s
+      left join longshore.step_contents x on x.team_id = s.team_id and x.campaign_id = s.campaign_id and x.step = s.step
+      where s.team_id = c.team_id and s.campaign_id = c.campaign_id and coalesce(x.channel, 'sms') <> 'email'));
+end $$;
 
 -- Activates up to `most` scheduled campaigns whose time has come, of all teams, the longest due first, and lets their sequences
 -- begin. One whose number is gone by now begins paused, with the reason. Returns how many. What another scheduler has in hand is
@@ -366,8 +371,8 @@ grant execute on function longshore.fold_campaign_moves(integer), longshore.acti
   longshore.watch_campaigns(uuid, bigint, integer, text[], text, double precision, bigint, double precision, double precision, timestamptz)
   to longshore_scheduler;
 grant execute on function longshore.tell_campaign(uuid, bigint) to longshore_worker;
--- These act with their caller's rights.
-grant execute on function longshore.sender_fault(uuid, text), longshore.campaign_sender_fault(uuid, bigint)
+-- These act with their caller's rights, and ask whose transaction it is as the others do.
+grant execute on function queue.guard_team(uuid), longshore.sender_fault(uuid, text), longshore.campaign_sender_fault(uuid, bigint)
   to longshore_api, longshore_worker, longshore_operator;
 
 reset role;

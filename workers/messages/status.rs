@@ -71,7 +71,8 @@ pub async fn apply_status(conn: &mut PgConnection, team: TeamId, report: &Report
         .await?;
     let Some(known) = known else { return Ok(Applied::NoMessage) };
 
-    // The suppression before the message: whoever locks both, locks the lead first.
+    // Both before the message: whoever locks it too, locks the campaign and the lead first.
+    let mut again = None;
     if let Some(code) = error_code {
         let fault = match recipient_fault(code.into()) {
             None if resend::is_gone(conn, team, &known.recipient, code, known.message_id).await? => {
@@ -82,11 +83,10 @@ pub async fn apply_status(conn: &mut PgConnection, team: TeamId, report: &Report
         if let Some(fault) = fault {
             let source = format!("{vendor} {code} {status}");
             opt_out::suppress(conn, team, &known.recipient, Reason::from(fault), &source).await?;
+        } else if errors::resend(code.into()).is_some() {
+            resend::hold(conn, team, known.message_id).await?;
+            again = Some(i64::from(code));
         }
-    }
-    let again = error_code.map(i64::from).filter(|code| errors::resend(*code).is_some());
-    if again.is_some() {
-        resend::hold(conn, team, known.message_id).await?;
     }
     let Some((rank, state)) = rank(status) else { return Ok(Applied::Kept) };
     let reason = (state == "failed").then(|| format!("{vendor} {status} {}", error_code.unwrap_or_default()));

@@ -31,7 +31,7 @@ fn tools() -> Option<PathBuf> {
     if !folder.join(DOCUMENT).exists() {
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("package.json"), r#"{"private": true}"#).expect("a package of our own");
-        let arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", "--prefix"];
+        let arguments = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", "--prefix"];
         let done = Command::new(npm).args(arguments).arg(&folder).args(PACKAGES).output().expect("npm");
         if !done.status.success() {
             programs::skip(&format!("npm could not install prism: {}", String::from_utf8_lossy(&done.stderr)));

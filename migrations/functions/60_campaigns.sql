@@ -77,16 +77,20 @@ begin
   return null;
 end $$;
 
--- Credits were charged for a text, or for one that a model wrote. The job that held them names the message.
+-- Credits were charged for a text, or for one that a model wrote. The job that held them names the message. Two look-ups by their
+-- keys, which a join of both would not always be.
 create or replace function longshore.charges_counted() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+  named text;
 begin
-  insert into longshore.campaign_moves (team_id, campaign_id, step, variant, measure, n)
-  select m.team_id, m.campaign_id, m.step, m.variant, 'credits', new.captured - old.captured
-  from queue.jobs j
-  join longshore.messages m on m.team_id = j.team_id
-    and m.message_id = case when j.payload ->> 'message_id' ~ '^[0-9]{1,18}$' then (j.payload ->> 'message_id')::bigint end
-  where j.id = new.job_id and j.team_id = new.team_id and j.kind in ('send_sms', 'write_text');
+  select j.payload ->> 'message_id' into named from queue.jobs j
+  where j.id = new.job_id and j.team_id = new.team_id and j.kind in ('send_sms', 'write_text') limit 1;
+  if named ~ '^[0-9]{1,18}$' then
+    insert into longshore.campaign_moves (team_id, campaign_id, step, variant, measure, n)
+    select m.team_id, m.campaign_id, m.step, m.variant, 'credits', new.captured - old.captured
+    from longshore.messages m where m.team_id = new.team_id and m.message_id = named::bigint;
+  end if;
   return null;
 end $$;
 

@@ -159,7 +159,7 @@ create trigger counted after insert on longshore.inbox
   for each row execute function longshore.replies_counted();
 -- The ledger is the one place through which every charge goes, however late it comes.
 create trigger counted after update on longshore.credit_holds
-  for each row when (new.captured <> old.captured and new.step in ('sms', 'sms_late', 'write_text'))
+  for each row when (new.captured <> old.captured and new.step in ('sms', 'sms_late', 'text'))
   execute function longshore.charges_counted();
 
 reset role;

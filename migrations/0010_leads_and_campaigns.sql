@@ -89,7 +89,7 @@ create table longshore.enrollment_runs (
   enrolled_before bigint not null default 0,      -- in this campaign already
   lost_race bigint not null default 0,            -- taken by another run between the look and the write
   repeated_chunks bigint not null default 0,      -- rolled back by the database (40001, 40P01) and done again
-  started_at timestamptz not null default now(),
+  started_at timestamptz,                         -- null: its job has not begun
   ended_at timestamptz,
   primary key (team_id, job_id),
   foreign key (team_id, campaign_id) references longshore.campaigns on delete cascade,

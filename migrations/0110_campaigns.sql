@@ -4,6 +4,8 @@ set local role longshore_owner;
 alter table longshore.campaigns
   add activate_at timestamptz,            -- when a scheduled one begins
   add recalled_at timestamptz,
+  -- Why it was paused or completed by itself; null where a person did it.
+  add state_reason text check (state_reason in ('sender_unregistered', 'sender_retired', 'filtered', 'all_through')),
   add cloned_from bigint,                 -- stays when that one is deleted: it is only said, never followed
   add create_key text check (length(create_key) between 1 and 255),   -- the Idempotency-Key it was created under
   add create_digest bytea,                -- of what was asked for under it
@@ -30,7 +32,8 @@ create table longshore.campaign_variants (
 call longshore.protect('longshore.campaign_variants', 'select, insert');
 
 -- A lead whose sends failed may be enrolled again, in another round. The round is part of the send key; so a message is sent at
--- most once in a round, and a round is only begun by a person. Within one, a lead gets one variant of a step, whichever.
+-- most once in a round. A round is begun by a person, or once by a report that says that another try may get through. Within one, a
+-- lead gets one variant of a step, whichever.
 alter table longshore.enrollments add round smallint not null default 1 check (round between 1 and 100);
 alter table longshore.messages add round smallint not null default 1 check (round between 1 and 100);
 create unique index messages_send_key on longshore.messages (team_id, campaign_id, lead_id, step, round);
@@ -69,6 +72,20 @@ create table longshore.campaign_moves (
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
 call longshore.protect('longshore.campaign_moves', 'select');
 
+-- What the scheduler has seen of an active campaign: how its figures stood when the window began in which it looks for texts that
+-- carriers take for spam, and since when nobody is left in it. No foreign key, for the same reason.
+create table longshore.campaign_watch (
+  team_id uuid not null references longshore.teams,
+  campaign_id bigint not null,
+  window_at timestamptz not null,
+  ended bigint not null,
+  accepted bigint not null,
+  filtered bigint not null,
+  quiet_since timestamptz,
+  primary key (team_id, campaign_id)
+) with (fillfactor = 70);
+call longshore.protect('longshore.campaign_watch', 'select');
+
 -- A team's leads as they were counted last, by what campaigns choose by and what keeps a lead out: what a preview of a large
 -- team answers from. Rewritten whole by the job refresh_tags.
 create table longshore.audience (
@@ -86,8 +103,9 @@ create table longshore.audience (
 call longshore.protect('longshore.audience', 'select, insert, delete');
 
 grant select, update on longshore.campaigns to longshore_engine;
-grant select on longshore.campaign_steps, longshore.enrollments, longshore.messages to longshore_engine;
+grant select on longshore.campaign_steps, longshore.enrollments, longshore.enrollment_runs, longshore.messages to longshore_engine;
 grant select, insert, update, delete on longshore.campaign_counts, longshore.campaign_moves to longshore_engine;
+grant select, insert, update on longshore.campaign_watch to longshore_engine;
 
 reset role;
 -- As the engine: an owner sees no team's rows.
@@ -120,7 +138,10 @@ create function longshore.messages_counted() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return null; end $$;
 create function longshore.replies_counted() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return null; end $$;
-grant execute on function longshore.enrollments_counted(), longshore.messages_counted(), longshore.replies_counted() to longshore_owner;
+create function longshore.charges_counted() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin return null; end $$;
+grant execute on function longshore.enrollments_counted(), longshore.messages_counted(), longshore.replies_counted(),
+  longshore.charges_counted() to longshore_owner;
 
 reset role;
 set local role longshore_owner;
@@ -136,5 +157,9 @@ create trigger counted_changed after update on longshore.messages referencing ol
   for each statement execute function longshore.messages_counted();
 create trigger counted after insert on longshore.inbox
   for each row execute function longshore.replies_counted();
+-- The ledger is the one place through which every charge goes, however late it comes.
+create trigger counted after update on longshore.credit_holds
+  for each row when (new.captured <> old.captured and new.step in ('sms', 'sms_late', 'text'))
+  execute function longshore.charges_counted();
 
 reset role;

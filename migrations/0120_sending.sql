@@ -49,8 +49,13 @@ alter table longshore.messages
   add column slot_at timestamptz,                   -- and when its turn is
   add column hold_job bigint,                       -- the job whose credits are reserved for it and not settled
   add column hold_credits bigint,
+  add column resend_of bigint,                      -- the message that failed in passing and is sent once more by this one
+  add column resends smallint not null default 0,   -- how many such messages come before it
   add constraint messages_slot check ((slot_sender is null) = (slot_at is null)),
-  add constraint messages_hold check ((hold_job is null) = (hold_credits is null));
+  add constraint messages_hold check ((hold_job is null) = (hold_credits is null)),
+  add constraint messages_resend check ((resend_of is null) = (resends = 0) and resend_of <> message_id);
+-- What failed is sent once more by one message, whoever reports it and however often.
+create unique index messages_resent on longshore.messages (team_id, resend_of) where resend_of is not null;
 -- What a person has to look into: few rows, so the index costs next to nothing.
 create index messages_unknown on longshore.messages (team_id, message_id) where state = 'unknown';
 

@@ -39,6 +39,7 @@ create table longshore.step_contents (
   check ((channel = 'email') = (subject is not null))
 );
 call longshore.protect('longshore.step_contents', 'select, insert, update, delete');
+grant select on longshore.step_contents to longshore_engine;
 
 -- Every wording that a message has had: the first is what was planned, the last is what it says. Append-only.
 create table longshore.message_texts (

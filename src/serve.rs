@@ -210,7 +210,12 @@ pub async fn scheduler(config: Config) -> anyhow::Result<()> {
         schedules: role.config.schedules.clone(),
     };
     tokio::spawn(declared.run(stop.clone()));
-    tokio::spawn(scheduler::campaigns::run(pool.clone(), role.clock.clone(), role.random.clone(), stop.clone()));
+    let quiet = match role.config.rules.enrollment.complete_quiet_hours {
+        0 => None,
+        hours => Some(Duration::from_secs(u64::from(hours) * 3600)),
+    };
+    let (clock, random) = (role.clock.clone(), role.random.clone());
+    tokio::spawn(scheduler::campaigns::run(pool.clone(), quiet, clock, random, stop.clone()));
     scheduler::due::run(pool, tick, role.random.clone(), pulse, stop).await;
     beating.await?;
     Ok(())

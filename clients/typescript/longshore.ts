@@ -364,10 +364,16 @@ export interface CampaignBody {
   name: string;
   /** When its first step opens: activation and the first delay. */
   opens_at?: string | null;
+  purpose: CampaignPurpose;
   recalled_at?: string | null;
   sender: string;
   /** draft, scheduled, active, paused, completed or stopped. */
   state: string;
+  /**
+   * Why it was paused or completed by itself; null where a person did it: filtered (carriers took too many of its texts for spam),
+   * sender_unregistered, sender_retired (when its time had come its number was gone), all_through (nobody was left in it).
+   */
+  state_reason?: string | null;
   target_tags: string[];
 }
 
@@ -412,6 +418,9 @@ export interface CampaignPage {
   next?: number | null;
 }
 
+/** What a campaign's messages are for. */
+export type CampaignPurpose = "marketing" | "transactional";
+
 /** A campaign that was recalled. */
 export interface CampaignRecalled {
   id: number;
@@ -432,6 +441,8 @@ export interface CampaignRequest {
   engagement: string[];
   /** Once in a team. */
   name: string;
+  /** What its messages are for; marketing when left out. */
+  purpose?: CampaignPurpose;
   /** The number its messages come from, E.164. */
   sender: string;
   /** Its messages in their order. */
@@ -444,6 +455,34 @@ export interface CampaignRequest {
 export interface CloneRequest {
   /** Once in a team. */
   name: string;
+  /** The number its messages come from; the campaign's own when left out. */
+  sender?: string | null;
+}
+
+/** A consent that is on record. */
+export interface ConsentBody {
+  /** Its number, which decisions about messages name. */
+  consent: number;
+}
+
+/** How somebody agreed. */
+export type ConsentLevel = "express" | "express_written";
+
+/** A consent, with what proves it. */
+export interface ConsentRequest {
+  /** When they agreed; now when left out. */
+  captured_at?: string | null;
+  /** What proves it: where the form lies, its digest. */
+  evidence?: string | null;
+  /** When it ends. */
+  expires_at?: string | null;
+  level: ConsentLevel;
+  /** By which way they agreed. */
+  method: string;
+  /** In any form; a US number needs no country. */
+  phone: string;
+  /** To what; marketing when left out, which is one to what somebody asked for, too. */
+  purpose?: CampaignPurpose;
 }
 
 /** A dead letter, whole. */
@@ -954,6 +993,8 @@ export interface Link {
 export interface MessageFigures {
   /** Taken by the vendor, whatever became of them later. */
   accepted: number;
+  /** Credits that were charged for them, by the ledger; those that a model's texts cost included. */
+  credits: number;
   delivered: number;
   dispatching: number;
   failed: number;
@@ -964,7 +1005,7 @@ export interface MessageFigures {
   /** All that were ever planned; one a send key. */
   planned: number;
   replies: number;
-  /** Segments that the vendor counted: what is paid for. */
+  /** Segments that the vendor counted. */
   segments: number;
   /** Stopped by a rule before they were handed over. */
   suppressed: number;
@@ -1402,6 +1443,26 @@ export interface StepRequest {
   weight?: number | null;
 }
 
+/** What a suppression stopped. */
+export interface SuppressionBody {
+  /** Sequences that were running. */
+  enrollments: number;
+  /** Messages that waited. */
+  messages: number;
+  reason: SuppressionReason;
+}
+
+/** Why a number gets no texts. */
+export type SuppressionReason = "OPT_OUT" | "DNC_REQUEST" | "LEGAL_DNC" | "WRONG_NUMBER" | "INVALID_NUMBER";
+
+/** A number that gets no texts any more. */
+export interface SuppressionRequest {
+  /** In any form; a US number needs no country. */
+  phone: string;
+  /** Why; a request not to be called when left out. */
+  reason?: SuppressionReason;
+}
+
 /** A tag and how many leads carry it. */
 export interface TagBody {
   leads: number;
@@ -1453,7 +1514,9 @@ export interface TrailEntry {
   reason?: string | null;
   /** What the vendor reported, the oldest first. */
   reports: ReportBody[];
-  /** 1, and one more each time the lead was enrolled again because its sends had failed. */
+  /** The message that failed in passing and is sent once more by this one. */
+  resend_of?: number | null;
+  /** 1, and one more each time the lead was enrolled again because its sends had failed, or one was sent once more by itself. */
   round: number;
   segments?: number | null;
   state: string;
@@ -2259,6 +2322,11 @@ export interface GetCampaignTrailInput {
   limit?: number;
 }
 
+/** What `recordConsent` takes. */
+export interface RecordConsentInput {
+  body: ConsentRequest;
+}
+
 /** What `listDead` takes. */
 export interface ListDeadInput {
   /** Only of this kind. */
@@ -2477,6 +2545,11 @@ export interface PutSettingInput {
   /** The ETag that was read, or * */
   ifMatch: string;
   body: SettingRequest;
+}
+
+/** What `suppressNumber` takes. */
+export interface SuppressNumberInput {
+  body: SuppressionRequest;
 }
 
 /** What `createWebhookEndpoint` takes. */
@@ -2769,7 +2842,8 @@ export class Longshore extends Requests {
   /**
    * Clone a campaign.
    *
-   * A draft with the same audience, steps and variants under another name. Its leads are enrolled when you ask for it.
+   * A draft with the same purpose, audience, steps and variants under another name, from another number where you give one. Its leads
+   * are enrolled when you ask for it.
    *
    * `POST /v1/campaigns/{id}/clone`
    */
@@ -2898,6 +2972,17 @@ export class Longshore extends Requests {
    */
   getCampaignTrail(input: GetCampaignTrailInput, options?: CallOptions): Promise<TrailPage> {
     return this.call({ method: "GET", path: `/v1/campaigns/${encodeURIComponent(input.id)}/trail`, query: { after: input.after, limit: input.limit } }, options);
+  }
+
+  /**
+   * Record a consent.
+   *
+   * Append-only. It lifts no suppression: who said STOP has to say START.
+   *
+   * `POST /v1/consents`
+   */
+  recordConsent(input: RecordConsentInput, options?: CallOptions): Promise<ConsentBody> {
+    return this.call({ method: "POST", path: `/v1/consents`, body: input.body }, options);
   }
 
   /**
@@ -3261,6 +3346,18 @@ export class Longshore extends Requests {
    */
   putSetting(input: PutSettingInput, options?: CallOptions): Promise<SettingView> {
     return this.call({ method: "PUT", path: `/v1/settings/${encodeURIComponent(input.name)}`, headers: { "If-Match": input.ifMatch }, body: input.body }, options);
+  }
+
+  /**
+   * Suppress a number.
+   *
+   * When this has answered, no text of the team is handed over for it any more: what waits for it is cancelled, its sequences stop, its
+   * consents are revoked. Asked once more, it stays so.
+   *
+   * `POST /v1/suppressions`
+   */
+  suppressNumber(input: SuppressNumberInput, options?: CallOptions): Promise<SuppressionBody> {
+    return this.call({ method: "POST", path: `/v1/suppressions`, body: input.body }, options);
   }
 
   /**

@@ -149,7 +149,8 @@ begin
   into sent_lately, frees_in_seconds
   from longshore.messages x
   where x.team_id = team and x.recipient = m.recipient and x.attempted_at > now() - interval '24 hours'
-    and x.state in ('dispatching', 'accepted', 'delivered', 'unknown');
+    -- Of what failed behind the vendor's acceptance nobody knows that it did not arrive after all.
+    and (x.state in ('dispatching', 'accepted', 'delivered', 'unknown') or (x.state = 'failed' and x.accepted_at is not null));
   select c.phone, c.why, c.closed, c.wait_seconds into from_sender, from_why, from_closed, from_wait_seconds
   from longshore.choose_sender(team, m.sender, m.recipient, m.slot_sender) c;
   return next;
@@ -292,6 +293,22 @@ begin
     end if;
   end if;
   perform queue.complete(boot, fence, job, output);
+end $$;
+
+-- Holds what decides whether a message that failed is sent once more, until the transaction ends: its campaign, its lead, its enrollment.
+-- False: the team has no such message.
+create or replace function longshore.hold_for_resend(team uuid, message bigint) returns boolean
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  m record;
+begin
+  perform queue.guard_team(team);
+  select x.campaign_id, x.lead_id into m from longshore.messages x where x.team_id = team and x.message_id = message;
+  if not found then return false; end if;
+  perform from longshore.campaigns c where c.team_id = team and c.campaign_id = m.campaign_id for share;
+  perform from longshore.leads l where l.team_id = team and l.lead_id = m.lead_id for no key update;
+  perform from longshore.enrollments e where e.team_id = team and e.campaign_id = m.campaign_id and e.lead_id = m.lead_id for update;
+  return true;
 end $$;
 
 -- Writes the evidence of a decision.
@@ -461,6 +478,7 @@ grant execute on function longshore.carrier_day(timestamptz), longshore.carrier_
   longshore.decide(uuid, bigint, timestamptz, text, text, text, jsonb),
   longshore.put_off(uuid, bigint, timestamptz, text, text, jsonb) to longshore_worker;
 grant execute on function longshore.carrier_day(timestamptz), longshore.carrier_midnight(timestamptz),
+  longshore.hold_for_resend(uuid, bigint),
   longshore.note_sender(uuid, text, text, text, double precision, double precision, integer) to longshore_worker, longshore_api;
 grant execute on function longshore.put_sender(uuid, text, text, double precision, integer, integer, boolean),
   longshore.retire_sender(uuid, text), longshore.release_sender(uuid, text), longshore.resolve_message(uuid, bigint, text, text)

@@ -31,6 +31,7 @@ mod places;
 pub mod polled;
 pub mod queues;
 pub mod rate;
+pub mod recipients;
 pub mod schedules;
 pub mod serve;
 pub mod settings;
@@ -256,6 +257,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(campaigns::moves::clone))
         .routes(routes!(campaigns::moves::enroll))
         .routes(routes!(campaigns::moves::reenroll))
+        .routes(routes!(recipients::suppress))
+        .routes(routes!(recipients::consent))
         .routes(routes!(approvals::list, approvals::approve_many))
         .routes(routes!(approvals::show))
         .routes(routes!(approvals::approve))

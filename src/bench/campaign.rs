@@ -35,6 +35,8 @@ use crate::{
     },
 };
 
+/// The number that a measured campaign names.
+pub(super) const SENDER: &str = "+15005550006";
 /// The queue of the campaigns' jobs.
 const QUEUE: &str = "enrollment";
 /// The longest measurement is over by then.
@@ -112,10 +114,11 @@ impl Hands {
     pub async fn campaign(&self, team: TeamId) -> anyhow::Result<CampaignId> {
         let new = NewCampaign {
             name: "bench".into(),
-            sender: "+15005550006".into(),
+            sender: SENDER.into(),
             target_tags: vec!["bench".into()],
             engagement: vec!["high".into(), "medium".into(), "low".into()],
             steps: vec![NewStep::new(0, "Hello {{ first_name }}, a word about {{ company }}. Reply STOP to opt out.")],
+            ..NewCampaign::default()
         };
         let mut tx = db::begin_as(&self.pool, team).await?;
         let (campaign, _) = campaigns::create_and_enroll(&mut tx, team, &new).await?;

@@ -3,7 +3,7 @@
 
 use super::{
     Bench,
-    campaign::{Hands, count, leads},
+    campaign::{Hands, SENDER, count, leads},
     drain::compared,
     meter::Meter,
     place::Database,
@@ -48,6 +48,7 @@ async fn enrolled(bench: &mut Bench<'_>, db: &mut Database, n: u64) -> anyhow::R
     bench.say(&format!("sequence: enrolling {n} leads"));
     let team = db.team();
     leads(db, team, n).await?;
+    sqlx::query("select longshore.put_sender($1, $2)").bind(team.0).bind(SENDER).fetch_one(&mut db.admin).await?;
     let hands = Hands::enter(db).await?;
     let ahead = i64::try_from(n)?.saturating_add(30_000_000);
     sqlx::query("select queue.ensure_partitions($1)").bind(ahead).fetch_one(&mut db.admin).await?;

@@ -4,13 +4,18 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::{
+    arguments::Moment,
     confirm::confirm,
     env::Env,
     output::{Column, Table},
     problem::{Exit, Problem},
 };
 use crate::workers::messages::{
+    Purpose,
+    consents::{self, ConsentError, NewConsent},
+    gates::Level,
     inbox,
+    opt_out::{self, Reason},
     unknown::{self, Finding},
 };
 
@@ -22,6 +27,10 @@ pub enum Command {
     Unknown(Unknown),
     /// Lists what people wrote to a team, the newest first
     Inbox(Inbox),
+    /// Keeps a number from getting any text of a team, and ends what waits for it
+    Suppress(Suppress),
+    /// Records that somebody agreed to be texted
+    Consent(Consent),
 }
 
 /// What may be asked of messages of unknown outcome.
@@ -91,13 +100,153 @@ pub struct Inbox {
     limit: i64,
 }
 
+/// A number that gets nothing.
+#[derive(Args)]
+pub struct Suppress {
+    /// The number
+    phone: String,
+    /// The team (name or id)
+    #[arg(long)]
+    team: String,
+    /// Why
+    #[arg(long, value_enum, default_value = "dnc-request")]
+    because: Because,
+}
+
+impl std::fmt::Debug for Suppress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suppress").field("team", &self.team).finish_non_exhaustive()
+    }
+}
+
+/// Why a number gets nothing.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Because {
+    /// Said stop
+    OptOut,
+    /// Asked us by another way
+    DncRequest,
+    /// Spoke of law
+    LegalDnc,
+    /// Belongs to somebody else
+    WrongNumber,
+    /// Takes no texts
+    InvalidNumber,
+}
+
+/// A consent.
+#[derive(Args)]
+pub struct Consent {
+    /// Whose: the number
+    phone: String,
+    /// The team (name or id)
+    #[arg(long)]
+    team: String,
+    /// To what
+    #[arg(long, value_enum, default_value = "marketing")]
+    purpose: For,
+    /// Agreed, or agreed in writing
+    #[arg(long, value_enum, default_value = "express")]
+    level: Agreed,
+    /// By which way: web_form, paper
+    #[arg(long)]
+    method: String,
+    /// What proves it
+    #[arg(long)]
+    evidence: Option<String>,
+    /// When they agreed; now otherwise
+    #[arg(long, value_name = "TIME")]
+    at: Option<Moment>,
+    /// When it ends: a moment, a day, or a span from now (90d)
+    #[arg(long, value_name = "TIME")]
+    expires: Option<Moment>,
+}
+
+impl std::fmt::Debug for Consent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consent").field("team", &self.team).finish_non_exhaustive()
+    }
+}
+
+/// What somebody agreed to.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum For {
+    /// Marketing, and what they asked for
+    Marketing,
+    /// What they asked for
+    Transactional,
+}
+
+/// How somebody agreed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Agreed {
+    /// Agreed
+    Express,
+    /// In writing
+    ExpressWritten,
+}
+
 /// Runs `longshore messages …`.
 pub async fn run(command: Command, env: &Env) -> Result<Exit, Problem> {
     match command {
         Command::Unknown(Unknown::List(wanted)) => list(&wanted, env).await,
         Command::Unknown(Unknown::Resolve(wanted)) => resolve(&wanted, env).await,
         Command::Inbox(wanted) => read_inbox(&wanted, env).await,
+        Command::Suppress(wanted) => suppress(&wanted, env).await,
+        Command::Consent(wanted) => consent(&wanted, env).await,
     }
+}
+
+async fn suppress(wanted: &Suppress, env: &Env) -> Result<Exit, Problem> {
+    let phone = consents::number(&wanted.phone).map_err(|invalid| Problem::usage(invalid.reason).value(invalid.field))?;
+    let reason = match wanted.because {
+        Because::OptOut => Reason::OptOut,
+        Because::DncRequest => Reason::DncRequest,
+        Because::LegalDnc => Reason::LegalDnc,
+        Because::WrongNumber => Reason::WrongNumber,
+        Because::InvalidNumber => Reason::InvalidNumber,
+    };
+    let mut db = env.database().await?;
+    let team = db.team(&wanted.team).await?.team_id;
+    let mut tx = db.begin_as(team).await?;
+    let stopped = opt_out::suppress(&mut tx, team, &phone, reason, &format!("operator {}", env.actor)).await?;
+    tx.commit().await?;
+    let told = json!({ "reason": reason.as_str(), "enrollments": stopped.enrollments, "messages": stopped.messages });
+    let words = format!(
+        "the number gets no text of the team any more; ended: {} sequences, {} messages that waited",
+        stopped.enrollments, stopped.messages
+    );
+    env.out.told(&told, &words)?;
+    Ok(Exit::Done)
+}
+
+async fn consent(wanted: &Consent, env: &Env) -> Result<Exit, Problem> {
+    let now = env.out.now();
+    let new = NewConsent {
+        phone: &wanted.phone,
+        purpose: match wanted.purpose {
+            For::Marketing => Purpose::Marketing,
+            For::Transactional => Purpose::Transactional,
+        },
+        level: match wanted.level {
+            Agreed::Express => Level::Express,
+            Agreed::ExpressWritten => Level::ExpressWritten,
+        },
+        method: &wanted.method,
+        evidence: wanted.evidence.as_deref(),
+        captured_at: wanted.at.as_ref().map_or(now, |moment| moment.back_from(now)),
+        expires_at: wanted.expires.as_ref().map(|moment| moment.ahead_of(now)),
+    };
+    let mut db = env.database().await?;
+    let team = db.team(&wanted.team).await?.team_id;
+    let mut tx = db.begin_as(team).await?;
+    let consent = consents::give(&mut tx, team, &new, now).await.map_err(|error| match error {
+        ConsentError::Database(error) => error.into(),
+        ConsentError::Invalid(invalid) => Problem::usage(invalid.reason).value(invalid.field),
+    })?;
+    tx.commit().await?;
+    env.out.told(&json!({ "consent": consent }), &format!("consent {consent} is on record"))?;
+    Ok(Exit::Done)
 }
 
 async fn list(wanted: &List, env: &Env) -> Result<Exit, Problem> {

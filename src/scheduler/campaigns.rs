@@ -4,6 +4,9 @@
 //! One query finds what is due of all teams; a run of a campaign is a job among the team's other jobs, so teams get their turns
 //! by the queue's own fairness. A turn works for so long at most and the next one goes on where it stopped. Several schedulers
 //! share the work: what one has in hand another passes over, and a campaign has one run under way.
+//!
+//! What campaigns do by themselves besides stands in one place too (`longshore.watch_campaigns`): one whose texts carriers take for spam
+//! too often is paused, and one in which nobody is left is completed.
 
 use std::{
     sync::Arc,
@@ -14,6 +17,7 @@ use chrono::{DateTime, Utc};
 use longshore_workers::{
     clock::{Clock, Random},
     db,
+    vendors::twilio::errors::Book,
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -96,8 +100,36 @@ pub async fn fold(pool: &PgPool) -> Result<i64, sqlx::Error> {
     }
 }
 
-/// Starts what is due, and folds figures, until it is told to stop.
-pub async fn run(pool: PgPool, clock: Arc<dyn Clock>, random: Arc<dyn Random>, stop: CancellationToken) {
+/// What became of active campaigns by themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Watched {
+    /// Paused: carriers took too many of their texts for spam.
+    pub paused: i32,
+    /// Completed: nobody was left in them for as long as is asked.
+    pub completed: i32,
+}
+
+/// Looks after every active campaign, once.
+pub async fn watch(pool: &PgPool, now: DateTime<Utc>, quiet: Option<Duration>) -> anyhow::Result<Watched> {
+    let book = Book::shipped()?;
+    let mut did = Watched::default();
+    let mut place = None;
+    loop {
+        let mut work = db::work(pool).await?;
+        let (next, paused, completed) = campaigns::watch(&mut work, place, book, quiet, now, HAND).await?;
+        work.done().await?;
+        did.paused += paused;
+        did.completed += completed;
+        place = next;
+        if place.is_none() {
+            return Ok(did);
+        }
+    }
+}
+
+/// Starts what is due, folds figures and looks after active campaigns, until it is told to stop. One in which nobody has been left for
+/// `quiet` is completed.
+pub async fn run(pool: PgPool, quiet: Option<Duration>, clock: Arc<dyn Clock>, random: Arc<dyn Random>, stop: CancellationToken) {
     let mut round = Round::default();
     while !stop.is_cancelled() {
         match round.turn(&pool, clock.now(), BUDGET).await {
@@ -114,6 +146,11 @@ pub async fn run(pool: PgPool, clock: Arc<dyn Clock>, random: Arc<dyn Random>, s
         }
         if let Err(error) = fold(&pool).await {
             warn!("campaigns' figures could not be folded, trying again: {error}");
+        }
+        match watch(&pool, clock.now(), quiet).await {
+            Ok(Watched { paused: 0, completed: 0 }) => {}
+            Ok(Watched { paused, completed }) => info!(paused, completed, "campaigns were paused or completed by themselves"),
+            Err(error) => warn!("active campaigns could not be looked after, trying again: {error:#}"),
         }
         tokio::select! {
             () = stop.cancelled() => {}

@@ -8,6 +8,7 @@ mod once;
 mod opt_out;
 mod oracles;
 mod races;
+mod resend;
 mod senders;
 mod unknown;
 mod webhooks;

@@ -25,7 +25,7 @@ use crate::{
     enqueue::{self, EnqueueError, Options},
     ids::{CampaignId, JobId, TeamId},
     job::Invalid,
-    messages::content,
+    messages::{Purpose, content, senders::SenderFault},
 };
 
 /// Why a campaign could not be created, moved or deleted.
@@ -64,6 +64,16 @@ pub enum CampaignError {
         /// How it ended.
         state: State,
     },
+    /// It can't begin, because its texts could not leave.
+    #[error("campaign {campaign} can't begin: {sender} {fault}")]
+    NoSender {
+        /// Which.
+        campaign: CampaignId,
+        /// The number it names.
+        sender: String,
+        /// What is wrong with it.
+        fault: SenderFault,
+    },
     /// It can't be completed while something of it is under way.
     #[error("campaign {0} still has leads in its sequence or messages without an end; wait for them, or stop it")]
     UnderWay(CampaignId),
@@ -87,8 +97,13 @@ pub struct Campaign {
     pub name: String,
     /// Where it stands.
     pub state: State,
+    /// Why it was paused or completed by itself: `filtered`, `sender_unregistered`, `sender_retired`, `all_through`; none where a
+    /// person did it.
+    pub state_reason: Option<String>,
     /// The number its messages come from.
     pub sender: String,
+    /// What its messages are for.
+    pub purpose: Purpose,
     /// A lead matches with any of them; none: every lead matches.
     pub target_tags: Vec<String>,
     /// The levels of leads it is for.
@@ -193,6 +208,7 @@ async fn insert(
     key: Option<(&str, &[u8])>,
 ) -> Result<Option<(CampaignId, Value)>, CampaignError> {
     let new = new.checked()?;
+    known_sender(conn, team, &new.sender).await?;
     let levels: Vec<String> = new.engagement.iter().map(|level| level.as_str().to_owned()).collect();
     let created = sqlx::query_file_scalar!(
         "enrollment/campaigns/insert.sql",
@@ -203,6 +219,7 @@ async fn insert(
         &levels,
         key.map(|(key, _)| key),
         key.map(|(_, digest)| digest),
+        new.purpose.as_str(),
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -226,6 +243,7 @@ async fn insert(
     }
     let after = json!({
         "name": new.name,
+        "purpose": new.purpose,
         "target_tags": new.target_tags,
         "engagement": levels,
         "steps": new.delays.len(),
@@ -234,15 +252,23 @@ async fn insert(
     Ok(Some((CampaignId(id), after)))
 }
 
-/// Makes a draft after another campaign, whatever became of that one: its audience, its steps, its variants. Its leads are
-/// enrolled when somebody asks for it.
-pub async fn clone(conn: &mut PgConnection, team: TeamId, source: CampaignId, name: &str) -> Result<CampaignId, CampaignError> {
+/// Makes a draft after another campaign, whatever became of that one: its audience, its steps, its variants; from another number
+/// where one is given. Its leads are enrolled when somebody asks for it.
+pub async fn clone(
+    conn: &mut PgConnection,
+    team: TeamId,
+    source: CampaignId,
+    name: &str,
+    sender: Option<&str>,
+) -> Result<CampaignId, CampaignError> {
     let name = new_campaign::name(name)?;
-    if find(conn, team, source).await?.is_none() {
-        return Err(CampaignError::NotFound(source));
-    }
-    let made =
-        sqlx::query_file_scalar!("enrollment/campaigns/clone.sql", team.0, source.0, name).fetch_optional(&mut *conn).await?;
+    let sender = sender.map(new_campaign::sender).transpose()?;
+    let Some(like) = find(conn, team, source).await? else { return Err(CampaignError::NotFound(source)) };
+    let sender = sender.unwrap_or(like.sender);
+    known_sender(conn, team, &sender).await?;
+    let made = sqlx::query_file_scalar!("enrollment/campaigns/clone.sql", team.0, source.0, name, sender)
+        .fetch_optional(&mut *conn)
+        .await?;
     let Some(made) = made else { return Err(CampaignError::NameTaken { name }) };
     sqlx::query_file!("enrollment/campaigns/clone_steps.sql", team.0, source.0, made).execute(&mut *conn).await?;
     sqlx::query_file!("enrollment/campaigns/clone_variants.sql", team.0, source.0, made).execute(&mut *conn).await?;
@@ -253,6 +279,15 @@ pub async fn clone(conn: &mut PgConnection, team: TeamId, source: CampaignId, na
     Ok(CampaignId(made))
 }
 
+/// Refuses a number that is none of the team's. One that has none yet may write its drafts: they begin when it has.
+async fn known_sender(conn: &mut PgConnection, team: TeamId, sender: &str) -> Result<(), CampaignError> {
+    let asked = sqlx::query_file!("enrollment/campaigns/sender.sql", team.0, sender).fetch_one(conn).await?;
+    match asked.fault.as_deref().and_then(SenderFault::parse) {
+        Some(fault) if asked.has_numbers => Err(Invalid::new("sender", format!("{sender} {fault}")).into()),
+        _ => Ok(()),
+    }
+}
+
 async fn sync(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
     enqueue::one(conn, team, &SyncCampaign { campaign_id: campaign }, Options::default()).await?;
     Ok(())
@@ -261,24 +296,39 @@ async fn sync(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Re
 /// Enqueues the enrollment of every lead that matches by then. Leads that came later are taken by another call.
 pub async fn enroll(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<JobId, CampaignError> {
     still_open(conn, team, campaign).await?;
-    let job = EnrollBatch { campaign_id: campaign };
-    Ok(enqueue::one(conn, team, &job, Options::default()).await?.job)
+    let job = enqueue::one(conn, team, &EnrollBatch { campaign_id: campaign }, Options::default()).await?.job;
+    asked_for(conn, team, campaign, job, "enroll").await?;
+    Ok(job)
 }
 
 /// Enqueues the enrollment, once more, of the leads whose sends failed: in another round, from the step that failed on.
 pub async fn reenroll(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<JobId, CampaignError> {
     still_open(conn, team, campaign).await?;
     let job = enqueue::one(conn, team, &ReenrollLeads { campaign_id: campaign }, Options::default()).await?.job;
+    asked_for(conn, team, campaign, job, "reenroll").await?;
     write_down(conn, team, campaign, "campaign.reenroll", None, Some(json!({ "job": job }))).await?;
     Ok(job)
 }
 
+/// Keeps the campaign as it is until the transaction ends: one that completes by itself meanwhile waits, and finds the run.
 async fn still_open(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
-    match find(conn, team, campaign).await? {
+    match sqlx::query_file_scalar!("enrollment/campaigns/keep.sql", team.0, campaign.0).fetch_optional(conn).await? {
         None => Err(CampaignError::NotFound(campaign)),
-        Some(found) if found.state.has_ended() => Err(CampaignError::Ended { campaign, state: found.state }),
+        Some(state) if state.has_ended() => Err(CampaignError::Ended { campaign, state }),
         Some(_) => Ok(()),
     }
+}
+
+/// Opens the record of a run with its job, so that the campaign is not over before it.
+async fn asked_for(
+    conn: &mut PgConnection,
+    team: TeamId,
+    campaign: CampaignId,
+    job: JobId,
+    purpose: &str,
+) -> Result<(), CampaignError> {
+    sqlx::query_file!("enrollment/campaigns/ask_for_run.sql", team.0, job.0, campaign.0, purpose).execute(conn).await?;
+    Ok(())
 }
 
 /// Deletes a campaign in which no lead was ever enrolled.
@@ -341,7 +391,9 @@ struct Row {
     id: CampaignId,
     name: String,
     state: State,
+    state_reason: Option<String>,
     sender: String,
+    purpose: String,
     target_tags: Vec<String>,
     engagement: Vec<String>,
     created_at: DateTime<Utc>,
@@ -359,7 +411,9 @@ impl From<Row> for Campaign {
             id: row.id,
             name: row.name,
             state: row.state,
+            state_reason: row.state_reason,
             sender: row.sender,
+            purpose: Purpose::parse(&row.purpose),
             target_tags: row.target_tags,
             engagement: row.engagement.iter().map(|level| engagement::map(level).0).collect(),
             created_at: row.created_at,

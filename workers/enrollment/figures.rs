@@ -53,8 +53,10 @@ pub struct Figures {
     pub replies: i64,
     /// Of those, how many said stop.
     pub opt_outs: i64,
-    /// Segments that the vendor counted: what is paid for.
+    /// Segments that the vendor counted.
     pub segments: i64,
+    /// Credits that the ledger charged for them, and for texts that a model wrote.
+    pub credits: i64,
 }
 
 /// The figures of one variant of one step.
@@ -132,6 +134,7 @@ impl Figures {
             ("replies", _) => self.replies += n,
             ("opt_outs", _) => self.opt_outs += n,
             ("segments", _) => self.segments += n,
+            ("credits", _) => self.credits += n,
             // What stands accepted is counted as such; what a later build counts, this one does not know.
             _ => {}
         }

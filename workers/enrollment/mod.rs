@@ -37,10 +37,18 @@ pub struct EnrollmentRules {
     pub sequence_budget_seconds: u32,
     /// Transactions that one run of a sequence has under way at once: 1 to 8, each on a connection of its own.
     pub sequence_walkers: u32,
+    /// An active campaign in which nobody was left for so long is completed; 0: only a person completes one.
+    pub complete_quiet_hours: u32,
 }
 
 impl Default for EnrollmentRules {
     fn default() -> Self {
-        Self { enroll_chunk_leads: 5000, sequence_chunk_steps: 2000, sequence_budget_seconds: 20, sequence_walkers: 2 }
+        Self {
+            enroll_chunk_leads: 5000,
+            sequence_chunk_steps: 2000,
+            sequence_budget_seconds: 20,
+            sequence_walkers: 2,
+            complete_quiet_hours: 72,
+        }
     }
 }

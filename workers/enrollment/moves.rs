@@ -19,7 +19,10 @@ use crate::{
     enqueue::{self, KeyScope, Options},
     ids::{CampaignId, JobId, TeamId},
     job::Invalid,
-    messages::template::{self, TemplateError},
+    messages::{
+        senders::SenderFault,
+        template::{self, TemplateError},
+    },
     settings::Settings,
 };
 
@@ -68,6 +71,7 @@ pub async fn schedule(
         return Err(Invalid::new("activate_at", "lies ahead of now, by a year at most").into());
     }
     let moved = shift(conn, team, campaign, Move::Schedule, now, Some(at)).await?;
+    can_leave(conn, team, campaign).await?;
     preview(conn, team, campaign).await?;
     let after = json!({ "state": moved.1, "activate_at": at });
     Ok(write_down(conn, team, campaign, "campaign.schedule", Some(json!({ "state": moved.0 })), Some(after)).await?)
@@ -81,9 +85,19 @@ pub async fn activate(
     now: DateTime<Utc>,
 ) -> Result<(), CampaignError> {
     let moved = shift(conn, team, campaign, Move::Activate, now, None).await?;
+    can_leave(conn, team, campaign).await?;
     preview(conn, team, campaign).await?;
     begin(conn, team, campaign).await?;
     write_move_down(conn, team, campaign, "campaign.activate", moved).await
+}
+
+/// Refuses a campaign whose number is none of the team's, or is gone: its texts would wait for ever.
+async fn can_leave(conn: &mut PgConnection, team: TeamId, campaign: CampaignId) -> Result<(), CampaignError> {
+    let fault =
+        sqlx::query_file_scalar!("enrollment/campaigns/sender_fault.sql", team.0, campaign.0).fetch_one(&mut *conn).await?;
+    let Some(fault) = fault.as_deref().and_then(SenderFault::parse) else { return Ok(()) };
+    let found = campaigns::find(conn, team, campaign).await?.ok_or(CampaignError::NotFound(campaign))?;
+    Err(CampaignError::NoSender { campaign, sender: found.sender, fault })
 }
 
 /// Refuses a campaign whose texts name what the team has not set: better now than in each message.
@@ -117,6 +131,7 @@ pub async fn resume(
     now: DateTime<Utc>,
 ) -> Result<(), CampaignError> {
     let moved = shift(conn, team, campaign, Move::Resume, now, None).await?;
+    can_leave(conn, team, campaign).await?;
     begin(conn, team, campaign).await?;
     write_move_down(conn, team, campaign, "campaign.resume", moved).await
 }

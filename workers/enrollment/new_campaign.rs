@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::engagement::{self, Engagement};
-use crate::{job::Invalid, messages::template};
+use crate::{
+    job::Invalid,
+    messages::{Purpose, template},
+};
 
 /// A campaign as a team asks for it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +18,9 @@ pub struct NewCampaign {
     pub name: String,
     /// The number its messages come from, E.164.
     pub sender: String,
+    /// What its messages are for; marketing where nothing is said.
+    #[serde(default)]
+    pub purpose: Purpose,
     /// A lead matches with any of them; none: every lead matches.
     #[serde(default)]
     pub target_tags: Vec<String>,
@@ -61,6 +67,7 @@ pub struct NewVariant {
 pub(super) struct Checked {
     pub name: String,
     pub sender: String,
+    pub purpose: Purpose,
     pub target_tags: Vec<String>,
     pub engagement: Vec<Engagement>,
     pub delays: Vec<i32>,
@@ -93,6 +100,7 @@ impl NewCampaign {
         let mut checked = Checked {
             name: words("name", &self.name, 200)?,
             sender: sender(&self.sender)?,
+            purpose: self.purpose,
             target_tags: tags(&self.target_tags)?,
             engagement: levels(&self.engagement)?,
             delays: Vec::new(),
@@ -125,7 +133,7 @@ fn words(field: &str, text: &str, most: usize) -> Result<String, Invalid> {
     }
 }
 
-fn sender(text: &str) -> Result<String, Invalid> {
+pub(super) fn sender(text: &str) -> Result<String, Invalid> {
     let digits = text.strip_prefix('+').unwrap_or_default();
     let sound = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
     let wrong = || Invalid::new("sender", "is not an E.164 number: a plus sign and 7 to 15 digits, as +15005550006");
@@ -217,6 +225,7 @@ mod tests {
         NewCampaign {
             name: "Spring".into(),
             sender: "+15005550006".into(),
+            purpose: Purpose::Marketing,
             target_tags: vec!["vip".into()],
             engagement: vec!["High".into()],
             steps: vec![step],
@@ -278,7 +287,7 @@ mod tests {
             engagement in prop::collection::vec("(?i)(high|red|yellow|x|)", 0..4), delay in -2i64..600_000, template in "\\PC{0,20}",
         ) {
             let steps = vec![NewStep::new(delay, template)];
-            if let Ok(checked) = (NewCampaign { name, sender, target_tags: tags, engagement, steps }).checked() {
+            if let Ok(checked) = (NewCampaign { name, sender, target_tags: tags, engagement, steps, ..NewCampaign::default() }).checked() {
                 prop_assert!((1..=200).contains(&checked.name.chars().count()));
                 prop_assert!((8..=16).contains(&checked.sender.len()));
                 prop_assert!(checked.target_tags.iter().all(|tag| !tag.trim().is_empty()));

@@ -20,10 +20,12 @@ pub struct Entry {
     pub step: i16,
     /// Which of its texts the lead got.
     pub variant: String,
-    /// The round: 1, and one more each time the lead was enrolled again because its sends had failed.
+    /// The round: 1, and one more each time the lead was enrolled again because its sends had failed, or one was sent once more.
     pub round: i16,
     /// The message.
     pub message_id: i64,
+    /// The message that failed in passing and is sent once more by this one.
+    pub resend_of: Option<i64>,
     /// Where it stands.
     pub state: String,
     /// Why, in the words of the rule or of the vendor.
@@ -185,6 +187,7 @@ async fn read(
         variant: row.variant,
         round: row.round,
         message_id: row.message_id,
+        resend_of: row.resend_of,
         state: row.state,
         reason: row.state_reason,
         planned_at: row.created_at,

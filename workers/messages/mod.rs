@@ -11,6 +11,7 @@
 
 pub mod approval;
 pub mod channel;
+pub mod consents;
 pub mod content;
 mod divert;
 pub mod email;
@@ -25,6 +26,7 @@ pub mod plan;
 pub mod pull_deactivations;
 pub mod quiet_hours;
 pub mod record;
+mod resend;
 pub mod segments;
 pub mod send_email;
 pub mod send_sms;
@@ -38,6 +40,7 @@ pub mod write_text;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::{gates::Level, quiet_hours::Hours};
@@ -87,16 +90,25 @@ pub enum AfterLooks {
 }
 
 /// What a message is for. It decides which consent it needs, and what becomes of it when nobody knows whether it left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Sells something.
+    #[default]
     Marketing,
     /// Belongs to something that the recipient asked for.
     Transactional,
 }
 
 impl Purpose {
+    /// As it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Marketing => "marketing",
+            Self::Transactional => "transactional",
+        }
+    }
+
     /// Reads what is stored; what nobody knows is held to the stricter rules.
     pub fn parse(text: &str) -> Self {
         if text == "transactional" { Self::Transactional } else { Self::Marketing }

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::{
     ids::TeamId,
-    vendors::twilio::errors::{self, Book, SenderFault},
+    vendors::twilio::errors::{self, Book, SenderFault as Fault},
 };
 
 /// What an operator says of a number; what is not said stays as it is.
@@ -34,6 +34,34 @@ pub enum Put {
     Changed,
     /// Another team has it.
     Taken,
+}
+
+/// Why a team can't text from a number, in words that go on behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SenderFault {
+    /// It is none of the team's.
+    #[error(
+        "is none of the team's numbers; an operator registers it with `longshore senders put`, or take one that \
+         `longshore senders list` shows"
+    )]
+    Unregistered,
+    /// It was the team's, and no other of its pool stands in for it.
+    #[error(
+        "was taken out of use and no number of its pool stands in for it; an operator takes it back with `longshore senders put`, \
+         or clone the campaign with another number"
+    )]
+    Retired,
+}
+
+impl SenderFault {
+    /// Reads what `longshore.sender_fault` answers.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "sender_unregistered" => Some(Self::Unregistered),
+            "sender_retired" => Some(Self::Retired),
+            _ => None,
+        }
+    }
 }
 
 /// A number, and how it fares.
@@ -104,11 +132,11 @@ pub async fn note_code(conn: &mut PgConnection, team: TeamId, phone: &str, vendo
     let Some(fault) = errors::sender_fault(code) else { return Ok(false) };
     let reason = format!("{vendor} {code}");
     let (what, seconds) = match fault {
-        SenderFault::Quarantine => ("quarantine", None),
-        SenderFault::Rest(seconds) => ("rest", Some(f64::from(seconds))),
-        SenderFault::RestOfDay => ("rest", None),
-        SenderFault::Filtered => return counted(conn, team, phone, "filtered", &reason).await,
-        SenderFault::OptedOut => return counted(conn, team, phone, "opted_out", &reason).await,
+        Fault::Quarantine => ("quarantine", None),
+        Fault::Rest(seconds) => ("rest", Some(f64::from(seconds))),
+        Fault::RestOfDay => ("rest", None),
+        Fault::Filtered => return counted(conn, team, phone, "filtered", &reason).await,
+        Fault::OptedOut => return counted(conn, team, phone, "opted_out", &reason).await,
     };
     sqlx::query_file!("messages/senders/note.sql", team.0, phone, what, reason, seconds, None::<f64>, None::<i32>)
         .fetch_one(conn)

@@ -5,10 +5,17 @@ use sqlx::PgConnection;
 
 use super::{
     opt_out::{self, Reason},
+    resend,
     send_sms::parked_as,
     senders,
 };
-use crate::{ids::TeamId, vendors::twilio::errors::recipient_fault};
+use crate::{
+    ids::TeamId,
+    vendors::{
+        error::RecipientFault,
+        twilio::errors::{self, recipient_fault},
+    },
+};
 
 /// A status report.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +59,8 @@ pub fn rank(status: &str) -> Option<(i16, &'static str)> {
 }
 
 /// Applies a report in the caller's transaction. A code that says that the recipient opted out or can't be reached
-/// suppresses the number too; one that speaks of the number the text left from is held against that. A job that waits to
-/// learn the outcome is woken.
+/// suppresses the number too; one that speaks of the number the text left from is held against that; one that may not be said of
+/// another try has the text sent once more ([`resend`]). A job that waits to learn the outcome is woken.
 pub async fn apply_status(conn: &mut PgConnection, team: TeamId, report: &Report<'_>) -> Result<Applied, sqlx::Error> {
     let Report { vendor, vendor_id, message_id, status, error_code, raw } = *report;
     let known =
@@ -64,10 +71,22 @@ pub async fn apply_status(conn: &mut PgConnection, team: TeamId, report: &Report
         .await?;
     let Some(known) = known else { return Ok(Applied::NoMessage) };
 
-    // The suppression before the message: whoever locks both, locks the lead first.
-    if let Some((code, fault)) = error_code.and_then(|code| Some((code, recipient_fault(i64::from(code))?))) {
-        let source = format!("{vendor} {code} {status}");
-        opt_out::suppress(conn, team, &known.recipient, Reason::from(fault), &source).await?;
+    // Both before the message: whoever locks it too, locks the campaign and the lead first.
+    let mut again = None;
+    if let Some(code) = error_code {
+        let fault = match recipient_fault(code.into()) {
+            None if resend::is_gone(conn, team, &known.recipient, code, known.message_id).await? => {
+                Some(RecipientFault::InvalidNumber)
+            }
+            known => known,
+        };
+        if let Some(fault) = fault {
+            let source = format!("{vendor} {code} {status}");
+            opt_out::suppress(conn, team, &known.recipient, Reason::from(fault), &source).await?;
+        } else if errors::resend(code.into()).is_some() {
+            resend::hold(conn, team, known.message_id).await?;
+            again = Some(i64::from(code));
+        }
     }
     let Some((rank, state)) = rank(status) else { return Ok(Applied::Kept) };
     let reason = (state == "failed").then(|| format!("{vendor} {status} {}", error_code.unwrap_or_default()));
@@ -89,6 +108,9 @@ pub async fn apply_status(conn: &mut PgConnection, team: TeamId, report: &Report
     // Behind the message, and once: a report that moves nothing was counted before.
     if let Some(code) = error_code {
         senders::note_code(conn, team, &known.sender, vendor, i64::from(code)).await?;
+    }
+    if let Some(code) = again.filter(|_| state == "failed") {
+        resend::plan(conn, team, known.message_id, vendor, code).await?;
     }
     if before == "unknown" {
         sqlx::query_file!("messages/status/wake.sql", team.0, parked_as(known.message_id)).fetch_one(conn).await?;

@@ -9,9 +9,39 @@ use longshore_workers::{
         figures::{CampaignFigures, EnrollmentCounts, Figures},
     },
     ids::{CampaignId, JobId},
+    messages::Purpose,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+/// What a campaign's messages are for.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CampaignPurpose {
+    /// They sell something: written consent, and rather none than two where nobody knows whether one left.
+    #[default]
+    Marketing,
+    /// They belong to something that the recipient asked for: express consent is enough.
+    Transactional,
+}
+
+impl From<CampaignPurpose> for Purpose {
+    fn from(purpose: CampaignPurpose) -> Self {
+        match purpose {
+            CampaignPurpose::Marketing => Self::Marketing,
+            CampaignPurpose::Transactional => Self::Transactional,
+        }
+    }
+}
+
+impl From<Purpose> for CampaignPurpose {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Marketing => Self::Marketing,
+            Purpose::Transactional => Self::Transactional,
+        }
+    }
+}
 
 /// A campaign to be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -23,6 +53,9 @@ pub struct CampaignRequest {
     /// The number its messages come from, E.164.
     #[schema(example = "+15005550006")]
     sender: String,
+    /// What its messages are for; marketing when left out.
+    #[serde(default)]
+    purpose: CampaignPurpose,
     /// A lead matches with any of them; none: every lead matches.
     #[serde(default)]
     #[schema(max_items = 100)]
@@ -68,8 +101,9 @@ pub struct VariantRequest {
 
 impl From<CampaignRequest> for NewCampaign {
     fn from(asked: CampaignRequest) -> Self {
-        let CampaignRequest { name, sender, target_tags, engagement, steps } = asked;
-        Self { name, sender, target_tags, engagement, steps: steps.into_iter().map(NewStep::from).collect() }
+        let CampaignRequest { name, sender, purpose, target_tags, engagement, steps } = asked;
+        let steps = steps.into_iter().map(NewStep::from).collect();
+        Self { name, sender, purpose: purpose.into(), target_tags, engagement, steps }
     }
 }
 
@@ -121,6 +155,9 @@ pub struct CloneRequest {
     /// Once in a team.
     #[schema(example = "Spring, once more", min_length = 1, max_length = 200)]
     pub(super) name: String,
+    /// The number its messages come from; the campaign's own when left out.
+    #[schema(example = "+15005550006")]
+    pub(super) sender: Option<String>,
 }
 
 /// A campaign.
@@ -132,7 +169,12 @@ pub struct CampaignBody {
     /// draft, scheduled, active, paused, completed or stopped.
     #[schema(example = "draft")]
     state: &'static str,
+    /// Why it was paused or completed by itself; null where a person did it: filtered (carriers took too many of its texts for spam),
+    /// sender_unregistered, sender_retired (when its time had come its number was gone), all_through (nobody was left in it).
+    #[schema(example = "filtered")]
+    state_reason: Option<String>,
     sender: String,
+    purpose: CampaignPurpose,
     target_tags: Vec<String>,
     engagement: Vec<&'static str>,
     created_at: DateTime<Utc>,
@@ -154,7 +196,9 @@ impl From<Campaign> for CampaignBody {
             id: one.id,
             name: one.name,
             state: one.state.as_str(),
+            state_reason: one.state_reason,
             sender: one.sender,
+            purpose: one.purpose.into(),
             target_tags: one.target_tags,
             engagement: one.engagement.iter().map(|level| level.as_str()).collect(),
             created_at: one.created_at,
@@ -262,8 +306,10 @@ pub struct MessageFigures {
     replies: i64,
     /// Of the replies, those that said stop.
     opt_outs: i64,
-    /// Segments that the vendor counted: what is paid for.
+    /// Segments that the vendor counted.
     segments: i64,
+    /// Credits that were charged for them, by the ledger; those that a model's texts cost included.
+    credits: i64,
 }
 
 impl From<Figures> for MessageFigures {
@@ -282,6 +328,7 @@ impl From<Figures> for MessageFigures {
             replies: all.replies,
             opt_outs: all.opt_outs,
             segments: all.segments,
+            credits: all.credits,
         }
     }
 }

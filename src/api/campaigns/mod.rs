@@ -24,6 +24,7 @@ use serde::Deserialize;
 use tracing::info;
 use utoipa::IntoParams;
 
+pub use self::bodies::CampaignPurpose;
 use self::bodies::{CampaignBody, CampaignCreated, CampaignDetail, CampaignPage, CampaignRequest, StepBody};
 use super::{
     Api,
@@ -189,7 +190,8 @@ impl From<CampaignError> for ApiError {
             CampaignError::Invalid(invalid) => Self::field(Code::InvalidField, pointer(&invalid.field), invalid.reason),
             CampaignError::NameTaken { .. } => Self::new(Code::NameTaken, format!("{error}.")),
             CampaignError::KeyReused => Self::header(Code::KeyReused, "Idempotency-Key", format!("{error}.")),
-            CampaignError::NotNow { .. }
+            CampaignError::NoSender { .. }
+            | CampaignError::NotNow { .. }
             | CampaignError::Ended { .. }
             | CampaignError::UnderWay(_)
             | CampaignError::HasLeads(_) => Self::new(Code::WrongState, format!("{error}.")),

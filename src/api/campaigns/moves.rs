@@ -151,7 +151,8 @@ pub async fn recall(State(api): State<Api>, caller: Caller, Named(id): Named) ->
 
 /// Clone a campaign.
 ///
-/// A draft with the same audience, steps and variants under another name. Its leads are enrolled when you ask for it.
+/// A draft with the same purpose, audience, steps and variants under another name, from another number where you give one. Its leads
+/// are enrolled when you ask for it.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/clone", operation_id = "cloneCampaign", tag = "campaigns", security(("key" = ["campaigns"])),
     params(("id" = i64, Path, description = "The campaign", example = 3, minimum = 1)), request_body = CloneRequest,
     responses(
@@ -163,7 +164,7 @@ pub async fn clone(State(api): State<Api>, caller: Caller, Named(id): Named, req
     caller.needs(Scope::Campaigns)?;
     let asked: CloneRequest = body::parse(&body::text(request, body::SINGLE_LIMIT).await?, json::MAX_DEPTH)?;
     let made = change(&api, &caller, move |mut tx, team| async move {
-        let made = campaigns::clone(&mut tx, team, id, &asked.name).await?;
+        let made = campaigns::clone(&mut tx, team, id, &asked.name, asked.sender.as_deref()).await?;
         let made = campaigns::find(&mut tx, team, made).await?.ok_or(CampaignError::NotFound(made))?;
         Ok((tx, made))
     })

@@ -135,9 +135,11 @@ pub struct TrailEntry {
     lead_id: i64,
     step: i16,
     variant: String,
-    /// 1, and one more each time the lead was enrolled again because its sends had failed.
+    /// 1, and one more each time the lead was enrolled again because its sends had failed, or one was sent once more by itself.
     round: i16,
     message_id: i64,
+    /// The message that failed in passing and is sent once more by this one.
+    resend_of: Option<i64>,
     state: String,
     reason: Option<String>,
     planned_at: DateTime<Utc>,
@@ -194,6 +196,7 @@ impl From<Entry> for TrailEntry {
             variant: one.variant,
             round: one.round,
             message_id: one.message_id,
+            resend_of: one.resend_of,
             state: one.state,
             reason: one.reason,
             planned_at: one.planned_at,

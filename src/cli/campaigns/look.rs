@@ -126,7 +126,9 @@ fn fields(campaign: &Campaign, report: &CampaignReport, env: &Env) -> Vec<(&'sta
     vec![
         ("campaign", campaign.id.0.to_string()),
         ("name", campaign.name.clone()),
-        ("state", campaign.state.to_string()),
+        ("state", stands(campaign)),
+        ("sender", campaign.sender.clone()),
+        ("purpose", campaign.purpose.as_str().to_owned()),
         ("tags", tags),
         ("engagement", levels.join(" ")),
         ("created", env.out.time(campaign.created_at)),
@@ -152,6 +154,18 @@ fn fields(campaign: &Campaign, report: &CampaignReport, env: &Env) -> Vec<(&'sta
             ),
         ),
     ]
+}
+
+/// Its state, and why it is in it where no person moved it there.
+fn stands(campaign: &Campaign) -> String {
+    let why = campaign.state_reason.as_deref().map(|reason| match reason {
+        "filtered" => "by itself: carriers took too many of its texts for spam; the audit log has the figures",
+        "sender_unregistered" => "by itself: its number is none of the team's",
+        "sender_retired" => "by itself: its number is out of use",
+        "all_through" => "by itself: nobody was left in it",
+        other => other,
+    });
+    why.map_or_else(|| campaign.state.to_string(), |why| format!("{} {why}", campaign.state))
 }
 
 pub(super) async fn preview(wanted: &Preview, env: &Env) -> Result<Exit, Problem> {
@@ -261,7 +275,8 @@ fn told(entries: &[Entry], env: &Env) -> Result<(), Problem> {
     ];
     let mut table = Table::new(columns);
     for one in entries {
-        let mut lines = vec![(one.planned_at, "planned".to_owned(), String::new())];
+        let again = one.resend_of.map(|message| format!("once more, after message {message}"));
+        let mut lines = vec![(one.planned_at, "planned".to_owned(), again.unwrap_or_default())];
         let decided = one.decisions.iter();
         lines.extend(decided.map(|all| (all.at, all.verdict.clone(), format!("{} ({})", all.rule, all.rules_version))));
         if let Some(at) = one.attempted_at {
@@ -313,6 +328,7 @@ pub(super) async fn analytics(named: &Named, env: &Env) -> Result<Exit, Problem>
         Column::Number("REPLIES"),
         Column::Number("OPT-OUTS"),
         Column::Number("SEGMENTS"),
+        Column::Number("CREDITS"),
     ];
     let mut table = Table::new(columns);
     let mut row = |step: String, variant: &str, figures: &Figures| {
@@ -327,6 +343,7 @@ pub(super) async fn analytics(named: &Named, env: &Env) -> Result<Exit, Problem>
             figures.replies.to_string(),
             figures.opt_outs.to_string(),
             figures.segments.to_string(),
+            figures.credits.to_string(),
         ]);
     };
     for one in all.variants() {

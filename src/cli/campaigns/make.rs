@@ -19,7 +19,7 @@ use crate::{
 /// A campaign to be.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// A JSON object (name, sender, target_tags, engagement, steps), the name of a file that holds one, or - for standard input
+    /// A JSON object (name, sender, purpose, target_tags, engagement, steps), the name of a file that holds one, or - for standard input
     campaign: String,
     /// Its team (name or id)
     #[arg(long)]
@@ -37,6 +37,9 @@ pub struct Clone {
     /// What the copy is called
     #[arg(long)]
     name: String,
+    /// The number its messages come from, where that is another one
+    #[arg(long)]
+    sender: Option<String>,
 }
 
 pub(super) async fn create(wanted: &Create, env: &Env) -> Result<Exit, Problem> {
@@ -69,7 +72,7 @@ pub(super) async fn clone(wanted: &Clone, env: &Env) -> Result<Exit, Problem> {
     let mut db = env.database().await?;
     let (team, source) = of(&wanted.named, &mut db).await?;
     let mut tx = db.begin_as(team).await?;
-    let CampaignId(id) = campaigns::clone(&mut tx, team, source, &wanted.name).await?;
+    let CampaignId(id) = campaigns::clone(&mut tx, team, source, &wanted.name, wanted.sender.as_deref()).await?;
     tx.commit().await?;
     let words = format!("campaign {id}: draft after campaign {}; `longshore campaigns enroll {id}` enrolls its leads", source.0);
     env.out.told(&json!({ "campaign": id, "cloned_from": source.0 }), &words)?;

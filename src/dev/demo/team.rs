@@ -144,6 +144,7 @@ impl Team {
             target_tags: vec![PILOT.into()],
             engagement: vec!["high".into(), "medium".into()],
             steps: vec![NewStep::new(0, "Hello {{ first_name }}, a word from the pilot. Reply STOP to opt out.")],
+            ..NewCampaign::default()
         };
         let mut tx = db::begin_as(&doors.api, self.id).await?;
         let (campaign, _) = campaigns::create_and_enroll(&mut tx, self.id, &new).await?;

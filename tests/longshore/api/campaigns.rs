@@ -13,6 +13,7 @@ use crate::support::{Stepper, services};
 async fn open() -> (Door, Stepper) {
     let mut door = Door::open().await;
     door.key = key(&door.db, door.team, &[Scope::Campaigns], None).await.0;
+    door.db.sender(door.team, "+15005550006", "").await;
     let mut services = services(&door.db);
     services.clock = std::sync::Arc::new(door.clock.clone());
     let stepper = Stepper::new(&door.db, workers::registry(), services).await;
@@ -46,6 +47,7 @@ async fn a_campaign_is_created_with_its_jobs_and_once_for_a_key() {
     assert!(made["job"].as_str().is_some_and(|job| job.starts_with("job_")), "{made}");
     assert_eq!(door.accepted().await, 2, "its sync and its enrollment");
 
+    assert_eq!((&made["campaign"]["purpose"], &made["campaign"]["state_reason"]), (&json!("marketing"), &Value::Null));
     let again = ask(spring()).await.expect("an answer");
     assert_eq!((again.status().as_u16(), again.headers()["idempotency-replayed"].to_str().ok()), (200, Some("true")));
     let again = door::json(again).await;
@@ -63,6 +65,8 @@ async fn a_field_that_is_wrong_is_named_and_nothing_is_written() {
     for (pointer, value) in [
         ("/name", json!(" ")),
         ("/sender", json!("5005550006")),
+        ("/sender", json!("+12025550123")),
+        ("/purpose", json!("fun")),
         ("/engagement", json!([])),
         ("/engagement/0", json!(["warm"])),
         ("/steps", json!([])),
@@ -173,4 +177,58 @@ async fn a_key_without_the_scope_is_told_so_before_anything_is_looked_at() {
     problem(door.get("/v1/campaigns/4711").await, 403, "missing_scope").await;
     problem(door.post("/v1/campaigns", &json!({ "nonsense": 1 })).await, 403, "missing_scope").await;
     problem(door.post("/v1/campaigns/preview", &json!({ "nonsense": 1 })).await, 403, "missing_scope").await;
+}
+
+#[tokio::test]
+async fn what_people_say_by_other_ways_is_put_on_record_by_hand() {
+    let (door, stepper) = open().await;
+    assert_eq!(door.post("/v1/campaigns", &spring()).await.status(), 201);
+    stepper.drain("enrollment").await;
+    assert_eq!(door.post("/v1/campaigns/1/activate", &json!({})).await.status(), 200);
+    stepper.drain("enrollment").await;
+    let suppress = json!({ "phone": "(212) 555-0003", "reason": "LEGAL_DNC" });
+    for stopped in [1, 0] {
+        let answer = door::json(door.post("/v1/suppressions", &suppress).await).await;
+        assert_eq!(answer, json!({ "reason": "LEGAL_DNC", "enrollments": stopped, "messages": stopped }));
+    }
+    let why = door::json(door.get("/v1/campaigns/1/leads/3").await).await;
+    assert_eq!((&why["answer"], &why["trail"][0]["state"]), (&json!("enrolled_stopped"), &json!("suppressed")), "{why}");
+
+    let consent = json!({
+        "phone": "+12125550004", "purpose": "transactional", "level": "express", "method": "paper", "evidence": "form 12",
+        "captured_at": "2026-01-31T12:00:00Z", "expires_at": "2027-01-31T12:00:00Z",
+    });
+    let given = door.post("/v1/consents", &consent).await;
+    assert_eq!(given.status(), 201);
+    assert_eq!(door::json(given).await, json!({ "consent": 1 }));
+    let kept: String = sqlx::query_scalar(
+        "select concat_ws(' ', phone, purpose, level, method, evidence, captured_at::date, expires_at::date) from longshore.consents",
+    )
+    .fetch_one(&door.db.admin)
+    .await
+    .expect("a consent");
+    assert_eq!(kept, "+12125550004 transactional express paper form 12 2026-01-31 2027-01-31");
+    for (pointer, value) in [
+        ("/phone", json!("5550004")),
+        ("/purpose", json!("fun")),
+        ("/level", json!("spoken")),
+        ("/method", json!("file")),
+        ("/captured_at", json!("2126-01-31T12:00:00Z")),
+        ("/expires_at", json!("2026-01-31T11:00:00Z")),
+    ] {
+        let mut wrong = consent.clone();
+        wrong[&pointer[1..]] = value;
+        let refused = problem(door.post("/v1/consents", &wrong).await, 422, "invalid_field").await;
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{refused}");
+    }
+    let purposes = door::json(
+        door.post("/v1/campaigns", &{
+            let mut receipts = spring();
+            (receipts["name"], receipts["purpose"]) = ("Receipts".into(), "transactional".into());
+            receipts
+        })
+        .await,
+    )
+    .await;
+    assert_eq!(purposes["campaign"]["purpose"], "transactional");
 }

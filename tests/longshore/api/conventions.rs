@@ -128,5 +128,5 @@ async fn every_documented_operation_asks_for_a_key() {
             asked += 1;
         }
     }
-    assert_eq!(asked, 76);
+    assert_eq!(asked, 78);
 }

@@ -170,6 +170,8 @@ const DEEDS: &[(&str, &str, &str)] = &[
     ("senders release", "senders release +12125550199 --team acme", "sender.release"),
     ("senders retire", "senders retire +12125550199 --team acme", "sender.retire"),
     ("messages unknown resolve", "messages unknown resolve UNKNOWN --team acme --outcome given-up", "message.resolve"),
+    ("messages suppress", "messages suppress +16175550177 --team acme", "suppression.add"),
+    ("messages consent", "messages consent +16175550178 --team acme --method paper", "consent.give"),
     ("people export", "people export --team acme --phone 617-555-0123", "people.export"),
     ("people erase", "people erase --team acme --phone 617-555-0123 --yes", "people.erase"),
     ("teams export", "teams export acme", "team.export"),
@@ -221,6 +223,7 @@ async fn newest(pool: &PgPool) -> (i64, Value) {
 #[tokio::test]
 async fn every_command_with_power_leaves_one_entry_that_says_who_and_why() {
     let (fleet, jobs) = Fleet::with_dead_letters().await;
+    fleet.db.sender(fleet.acme, &named("Spring").sender, "").await;
     // The worker that a detached plan would ask for, and a job that waits.
     Stepper::new(&fleet.db, longshore::workers::registry().add::<crate::cli::fleet::CarryNote>(), services(&fleet.db)).await;
     let waiting = fleet.enqueue(fleet.acme, "").await;
@@ -308,6 +311,7 @@ fn named(name: &str) -> NewCampaign {
         target_tags: vec![],
         engagement: vec!["high".into()],
         steps: vec![NewStep::new(5, "Hello")],
+        ..NewCampaign::default()
     }
 }
 
@@ -396,6 +400,13 @@ const OPERATIONS: &[(&str, &str, &str, &str)] = &[
     ("approveMessage", "/v1/approvals/3/approve", "", "approval.approve"),
     ("rewriteMessage", "/v1/approvals/4/rewrite", "", "approval.rewrite"),
     ("putCampaignContent", "/v1/campaigns/2/content", r#"{"steps": [{"step": 1, "approval": true}]}"#, "campaign.content"),
+    ("suppressNumber", "/v1/suppressions", r#"{"phone": "+16175550177"}"#, "suppression.add"),
+    (
+        "recordConsent",
+        "/v1/consents",
+        r#"{"phone": "+16175550178", "level": "express_written", "method": "paper"}"#,
+        "consent.give",
+    ),
     ("exportPerson", "/v1/people/exports", r#"{"email": "ada@example.com"}"#, "people.export"),
     ("erasePerson", "/v1/people/erasures", r#"{"phone": "+16175550123", "reason": "ticket 7"}"#, "people.erase"),
     (
@@ -436,6 +447,7 @@ async fn every_operation_with_power_leaves_an_entry_or_says_why_not() {
         letters.push(door.enqueue(&json!({ "kind": "greet", "payload": { "name": "dead" } })).await);
     }
     stepper.drain("greetings").await;
+    door.db.sender(door.team, &named("Spring").sender, "").await;
     let mut tx = db::begin_as(&door.db.pool("api"), door.team).await.expect("a transaction");
     for name in ["Spring", "Harvest"] {
         campaigns::create(&mut tx, door.team, &named(name)).await.expect("a campaign");

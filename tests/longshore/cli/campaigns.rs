@@ -7,6 +7,7 @@ use crate::support::{Stepper, services};
 
 async fn ready() -> (Fleet, Stepper) {
     let fleet = Fleet::new().await;
+    fleet.db.sender(fleet.acme, "+12025550100", "").await;
     let stepper = Stepper::new(&fleet.db, longshore::workers::registry(), services(&fleet.db)).await;
     let leads = "insert into longshore.leads (team_id, phone, first_name, tags, engagement)
         select $1, '+1212' || (5550000 + n), 'Ada', '{roof}', 'high' from generate_series(1, 12) n";

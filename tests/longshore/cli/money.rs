@@ -50,6 +50,7 @@ async fn campaign(fleet: &Fleet) -> CampaignId {
         target_tags: vec!["roof".into()],
         engagement: vec!["high".into()],
         steps: vec![NewStep::new(5, "Hello {{ first_name }}")],
+        ..NewCampaign::default()
     };
     let id = campaigns::create(&mut tx, fleet.acme, &new).await.expect("a campaign");
     tx.commit().await.expect("a commit");
@@ -59,6 +60,7 @@ async fn campaign(fleet: &Fleet) -> CampaignId {
 #[tokio::test]
 async fn a_campaign_is_moved_through_its_states() {
     let fleet = Fleet::new().await;
+    fleet.db.sender(fleet.acme, "+12025550100", "").await;
     let kinds = longshore::workers::registry();
     let mut conn = fleet.db.admin.acquire().await.expect("a connection");
     longshore::store::jobs::register(&mut conn, &kinds).await.expect("the kinds");

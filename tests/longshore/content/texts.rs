@@ -55,6 +55,9 @@ async fn a_text_is_written_once_stored_and_then_sent() {
     assert!(asked[0].system.ends_with("Be kind.") && asked[0].user.contains("\"first_name\":\"Ada\""), "{asked:?}");
     assert!(!asked[0].user.contains("+1212"), "a model needs no telephone number: {asked:?}");
     assert!(spent(&world).await >= 1);
+    // What it cost is the campaign's cost.
+    let counted = "select coalesce(sum(n), 0)::bigint from longshore.campaign_moves where measure = 'credits'";
+    assert_eq!(world.count(counted).await, spent(&world).await);
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Campaigns: their states, who is enrolled, and what falls due.
 
+mod alone;
 mod calendar;
 mod enrolling;
 mod figures;
+mod numbers;
 mod preview;
 mod recall;
 mod rounds;
@@ -24,6 +26,9 @@ use sqlx::PgPool;
 
 use crate::support::{Stepper, TestDb, services, services::noon};
 
+/// The number of the team's campaigns.
+const SENDER: &str = "+15005550006";
+
 /// What a test of this family starts from: a team, a clock, and small chunks, so that few leads make many.
 struct House {
     db: TestDb,
@@ -36,6 +41,7 @@ impl House {
     async fn new() -> Self {
         let db = TestDb::new().await;
         let team = db.team("Acme").await;
+        db.sender(team, SENDER, "").await;
         let house = Self { api: db.pool("api"), team, clock: TestClock::at(noon()), db };
         // The kinds must be known before anything can be enqueued.
         house.worker().await;
@@ -107,9 +113,10 @@ fn new_campaign(name: &str, delays: &[i64]) -> NewCampaign {
     let step = |&delay_minutes| NewStep::new(delay_minutes, "Hello {{ first_name }}");
     NewCampaign {
         name: name.into(),
-        sender: "+15005550006".into(),
+        sender: SENDER.into(),
         target_tags: vec!["vip".into()],
         engagement: vec!["high".into(), "medium".into()],
         steps: delays.iter().map(step).collect(),
+        ..NewCampaign::default()
     }
 }

@@ -83,7 +83,7 @@ async fn a_clone_has_the_same_audience_steps_and_variants_and_no_leads() {
     let worker = house.worker().await;
     worker.drain("enrollment").await;
     let team = house.team;
-    let copy = house.with(async |conn| campaigns::clone(conn, team, source, " Autumn ").await).await.expect("a clone");
+    let copy = house.with(async |conn| campaigns::clone(conn, team, source, " Autumn ", None).await).await.expect("a clone");
     let both = house
         .with(async |conn| {
             let all = [campaigns::steps(conn, team, source).await?, campaigns::steps(conn, team, copy).await?];
@@ -94,9 +94,9 @@ async fn a_clone_has_the_same_audience_steps_and_variants_and_no_leads() {
     assert_eq!(of_source, of_copy);
     assert_eq!((found.name.as_str(), found.cloned_from, found.state.as_str()), ("Autumn", Some(source), "draft"));
     assert_eq!(house.count("select count(distinct campaign_id) from longshore.enrollments").await, 1);
-    let taken = house.with(async |conn| campaigns::clone(conn, team, source, "Spring").await).await;
+    let taken = house.with(async |conn| campaigns::clone(conn, team, source, "Spring", None).await).await;
     assert!(matches!(taken, Err(CampaignError::NameTaken { .. })), "{taken:?}");
-    let absent = house.with(async |conn| campaigns::clone(conn, team, CampaignId(4711), "Winter").await).await;
+    let absent = house.with(async |conn| campaigns::clone(conn, team, CampaignId(4711), "Winter", None).await).await;
     assert!(matches!(absent, Err(CampaignError::NotFound(_))), "{absent:?}");
 }
 

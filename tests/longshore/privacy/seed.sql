@@ -26,7 +26,7 @@ insert into seed.fixed values
   ('longshore.email_senders', 'address', '''hello@acme.example.net'''), ('longshore.email_senders', 'reply_to', 'null'), ('longshore.email_senders', 'name', '''Acme'''),
   ('longshore.email_suppressions', 'email', 'lower($email)'), ('longshore.email_suppressions', 'reason', '''OPT_OUT'''),
   ('longshore.email_consents', 'email', 'lower($email)'), ('longshore.email_consents', 'level', '''express'''), ('longshore.email_consents', 'method', '''paper'''),
-  ('longshore.campaigns', 'create_digest', 'sha256(''x'')'), ('longshore.enrollment_runs', 'purpose', '''enroll'''),
+  ('longshore.campaigns', 'create_digest', 'sha256(''x'')'), ('longshore.campaigns', 'state_reason', '''filtered'''), ('longshore.enrollment_runs', 'purpose', '''enroll'''),
   ('longshore.campaign_variants', 'step', '1'), ('longshore.campaign_variants', 'variant', '''b'''), ('longshore.campaign_variants', 'weight', '1'),
   -- Figures: the names of counters.
   ('longshore.campaign_counts', 'variant', '''a'''), ('longshore.campaign_counts', 'measure', '''planned'''),

@@ -231,6 +231,7 @@ impl Load {
             target_tags: vec!["vip".into()],
             engagement: vec!["high".into()],
             steps: vec![NewStep::new(0, "Hello {{ first_name }}")],
+            ..NewCampaign::default()
         };
         let mut tx = db::begin_as(&fleet.db.pool("api"), fleet.team).await.expect("a transaction");
         (self.campaign, _) = campaigns::create_and_enroll(&mut tx, fleet.team, &new).await.expect("a campaign");

@@ -1,5 +1,5 @@
 -- The team's campaigns before $2, the newest first.
-select campaign_id as "id: CampaignId", name, state as "state: State", sender, target_tags, engagement,
+select campaign_id as "id: CampaignId", name, state as "state: State", state_reason, sender, purpose, target_tags, engagement,
   created_at, activated_at, opens_at, changed_at,
   activate_at, recalled_at, cloned_from
 from longshore.campaigns

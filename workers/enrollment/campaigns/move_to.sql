@@ -1,6 +1,7 @@
 -- Sets a campaign's state; its first activation also says when the first step opens, a schedule when it begins by itself.
 update longshore.campaigns c
 set state = $3,
+    state_reason = null,
     changed_at = $4,
     activate_at = coalesce($5, c.activate_at),
     activated_at = case when $3 = 'active' then coalesce(c.activated_at, $4) else c.activated_at end,

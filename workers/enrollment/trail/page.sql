@@ -1,6 +1,6 @@
 -- What became of the next messages of a campaign behind a place, or of all of one lead, with what was decided and reported of
 -- each. The facts of a decision only where one lead is asked for.
-select m.lead_id, m.step, m.variant, m.round, m.message_id, m.state, m.state_reason, m.created_at, m.attempted_at, m.accepted_at,
+select m.lead_id, m.step, m.variant, m.round, m.message_id, m.resend_of, m.state, m.state_reason, m.created_at, m.attempted_at, m.accepted_at,
   m.ended_at, m.vendor, m.vendor_status, m.error_code, m.segments,
   (
     select coalesce(jsonb_agg(jsonb_build_object('at', d.decided_at, 'verdict', d.verdict, 'rule', d.rule,

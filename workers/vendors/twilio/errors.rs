@@ -66,6 +66,26 @@ enum Fault {
     OptedOut,
 }
 
+/// What is reported of a message that may get through another time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resend {
+    /// Not before so long behind the report.
+    pub after_seconds: u32,
+    /// So often, whatever is reported of the messages that follow.
+    pub most: i16,
+}
+
+/// From when on a number that could not be reached counts as one that takes no texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoneAfter {
+    /// As many messages of a team with this report.
+    pub times: u32,
+    /// Within so many days.
+    pub days: u32,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -75,6 +95,8 @@ struct Entry {
     wait_seconds: Option<u64>,
     sender: Option<Fault>,
     rest_seconds: Option<u32>,
+    resend: Option<Resend>,
+    gone_after: Option<GoneAfter>,
     effective_from: Option<NaiveDate>,
     #[serde(rename = "what")]
     _what: String,
@@ -101,6 +123,8 @@ pub struct Health {
     pub at_least: i32,
     /// For so long.
     pub rest_seconds: u32,
+    /// A campaign of whose texts so large a share is taken for spam within so long is paused.
+    pub campaign_window_seconds: u32,
     /// Who says so.
     pub source: String,
 }
@@ -163,6 +187,14 @@ impl Book {
     }
 }
 
+impl Book {
+    /// The codes that say that a text was taken for spam, as they are counted.
+    pub fn filtered(&self) -> Vec<String> {
+        let filtered = self.codes.values().filter(|entry| matches!(entry.sender, Some(Fault::Filtered)));
+        filtered.map(|entry| entry.code.to_string()).collect()
+    }
+}
+
 fn entry(code: i64) -> Option<&'static Entry> {
     Book::shipped().ok()?.codes.get(&code)
 }
@@ -197,6 +229,16 @@ pub fn sender_fault(code: i64) -> Option<SenderFault> {
         Fault::Filtered => SenderFault::Filtered,
         Fault::OptedOut => SenderFault::OptedOut,
     })
+}
+
+/// Whether a message that a callback reports this of is sent once more, and when.
+pub fn resend(code: i64) -> Option<Resend> {
+    entry(code)?.resend
+}
+
+/// From when on a number of which callbacks report this counts as one that takes no texts.
+pub fn gone_after(code: i64) -> Option<GoneAfter> {
+    entry(code)?.gone_after
 }
 
 #[derive(Deserialize, Default)]
@@ -358,7 +400,7 @@ mod tests {
                 format!(r#"{{"code": 1, "meaning": "{meaning}", "effective_from": {from}, "what": "", "source": "x"}}"#)
             };
             let codes = [entry("null", "passing"), entry("\"2027-02-01\"", "refused")].join(",");
-            let health = r#"{"filtered_share": 0.01, "opted_out_share": 0.03, "at_least": 1, "rest_seconds": 1, "source": "x"}"#;
+            let health = r#"{"filtered_share": 0.01, "opted_out_share": 0.03, "at_least": 1, "rest_seconds": 1, "campaign_window_seconds": 1, "source": "x"}"#;
             format!(r#"{{"version": "{version}", "note": "", "health": {health}, "codes": [{codes}], "statuses": []}}"#)
         };
         let meaning = |version: &str| Book::read(&file(version)).expect("a book").codes[&1].meaning;
@@ -376,6 +418,21 @@ mod tests {
         for code in [20003, 21211, 21614, 30003, 30008, 0] {
             assert_eq!(sender_fault(code), None, "{code}");
         }
+    }
+
+    #[test]
+    fn what_may_get_through_another_time_is_sent_once_more_at_most() {
+        for code in [30001, 30003, 30008, 30022, 30036, 30047] {
+            let again = resend(code).expect("a second try");
+            assert_eq!(again.most, 1, "{code}");
+            assert_eq!(class_of(code), Some(Class::Passing), "{code}");
+        }
+        assert!(resend(30003).is_some_and(|again| again.after_seconds >= 4 * 3600));
+        assert_eq!(gone_after(30003), Some(GoneAfter { times: 3, days: 30 }));
+        for code in [21610, 30002, 30004, 30005, 30006, 30007, 30023, 30034, 63038, 0] {
+            assert_eq!((resend(code), gone_after(code)), (None, None), "{code}");
+        }
+        assert_eq!(Book::shipped().expect("the shipped meanings").filtered(), ["30007"]);
     }
 
     #[test]

@@ -358,6 +358,7 @@ impl Role {
             rules: self.config.rules.clone(),
             keyring: self.config.keyring(),
             lately: longshore_workers::settings::Lately::default(),
+            sends: longshore_workers::messages::send_sms::Sends::default(),
             receivers: Receivers::new(self.config.webhooks, Arc::new(SystemResolver)),
         })
     }

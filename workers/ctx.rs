@@ -18,6 +18,7 @@ use crate::{
     failpoint,
     ids::{BatchId, JobId, TeamId},
     job::{Done, Job, Outcome, Stop},
+    messages::send_sms::Sends,
     secrets::Keyring,
     settings::{self, Lately, Settings},
     vendors::{Vendors, receiver::Receivers},
@@ -43,6 +44,8 @@ pub struct Services {
     pub lately: Lately,
     /// The way to customers' own servers.
     pub receivers: Receivers,
+    /// What sends of one team do together.
+    pub sends: Sends,
 }
 
 /// The lease under which a job runs: its fencing token and its holder.
@@ -178,9 +181,15 @@ impl Ctx {
             serde_json::Value::Null => None,
             value => Some(value),
         };
-        let Lease { boot, fence } = self.claim.lease;
-        sqlx::query_file!("queue/complete.sql", boot, fence, self.job().0, output).fetch_one(&mut *tx).await?;
+        self.completes(&mut tx, output).await?;
         self.completed(tx).await
+    }
+
+    /// Completes the job inside a transaction whose end is somebody else's: one that completes several.
+    pub(crate) async fn completes(&self, conn: &mut PgConnection, output: Option<serde_json::Value>) -> Result<(), Stop> {
+        let Lease { boot, fence } = self.claim.lease;
+        sqlx::query_file!("queue/complete.sql", boot, fence, self.job().0, output).fetch_one(conn).await?;
+        Ok(())
     }
 
     /// Commits a transaction in which a statement of the kind's own has completed the job (`queue.complete`): for kinds of which

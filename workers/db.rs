@@ -217,3 +217,11 @@ pub fn guarded_pool(options: PgConnectOptions, size: PoolSize) -> PgPool {
         .before_acquire(|conn, _| Box::pin(async move { conn.fetch_one(include_str!("db/clean.sql")).await?.try_get(0) }))
         .connect_lazy_with(options)
 }
+
+/// True where the fault lies in a row that was offered, not in the way to the database.
+pub fn is_about_rows(error: &sqlx::Error) -> bool {
+    let Some(code) = error.as_database_error().and_then(|e| e.code()) else {
+        return matches!(error, sqlx::Error::Encode(_));
+    };
+    !matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "XX"))
+}

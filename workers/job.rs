@@ -155,6 +155,19 @@ impl Stop {
         Self::Snooze { after, reason: reason.into() }
     }
 
+    /// The same, for another job that was stopped by the same thing.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Retry { error, after } => Self::Retry { error: anyhow::anyhow!("{error:#}"), after: *after },
+            Self::Snooze { after, reason } => Self::Snooze { after: *after, reason: reason.clone() },
+            Self::Unknown { after, intent } => Self::Unknown { after: *after, intent: intent.clone() },
+            Self::Park { reason } => Self::Park { reason: reason.clone() },
+            Self::Dead(error) => Self::Dead(anyhow::anyhow!("{error:#}")),
+            Self::Cancelled => Self::Cancelled,
+            Self::Fenced => Self::Fenced,
+        }
+    }
+
     /// Wait until somebody wakes the job.
     pub fn park(reason: impl Into<String>) -> Self {
         Self::Park { reason: reason.into() }

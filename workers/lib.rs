@@ -15,6 +15,8 @@ pub mod jobs;
 #[cfg(feature = "handlers")]
 pub mod clock;
 #[cfg(feature = "handlers")]
+pub mod coalesce;
+#[cfg(feature = "handlers")]
 pub mod credits;
 #[cfg(feature = "handlers")]
 pub mod ctx;

@@ -156,6 +156,38 @@ begin
   return next;
 end $$;
 
+-- The same for several messages, each once. All are held before the first is looked at, in the order in which everybody takes
+-- these rows.
+create or replace function longshore.open_gates(team uuid, messages bigint[], judged_at timestamptz)
+returns table (
+  message_id bigint,
+  campaign_id bigint, lead_id bigint, state text, sender text, recipient text, body text, purpose text, looks smallint, tries smallint,
+  attempted_at timestamptz, age_seconds double precision, taken boolean,
+  campaign text, lead_stopped boolean, same_number boolean, lead_state text, enrollment text, suppressed text[],
+  consent_id bigint, consent_level text, consent_proven boolean, consent_expires_at timestamptz,
+  sent_lately bigint, frees_in_seconds double precision,
+  from_sender text, from_why text, from_closed text, from_wait_seconds double precision
+)
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+declare
+  named bigint[];
+  of_campaigns bigint[];
+  of_leads bigint[];
+begin
+  perform queue.guard_team(team);
+  if cardinality(messages) > 1 then
+    select array_agg(x.message_id), array_agg(x.campaign_id), array_agg(x.lead_id) into named, of_campaigns, of_leads
+    from longshore.messages x where x.team_id = team and x.message_id = any (messages);
+    perform from longshore.campaigns c where c.team_id = team and c.campaign_id = any (of_campaigns) order by c.campaign_id for share;
+    perform from longshore.leads l where l.team_id = team and l.lead_id = any (of_leads) order by l.lead_id for no key update;
+    perform from longshore.messages x where x.team_id = team and x.message_id = any (named) order by x.message_id for update;
+  end if;
+  return query
+  select one.id, g.* from (select distinct m.id from unnest(messages) m(id)) one
+  cross join lateral longshore.open_gate(team, one.id, judged_at) g;
+end $$;
+
 -- The last gates, those of whom several messages want the same: the number's line and caps, the team's cap, its credits. Where they
 -- are open too, the message is marked for the vendor, and from then on nobody sends it again. The decision is written either way,
 -- with what these gates saw. Call it last, and commit: its locks are the hot ones, and the lease's comes behind them.
@@ -249,6 +281,9 @@ begin
       attempted_at = clock_timestamp(), looks = 0, tries = y.tries + 1, slot_sender = null, slot_at = null,
       hold_job = case when credits > 0 then job end, hold_credits = case when credits > 0 then credits end, changed_at = now()
     where y.team_id = team and y.message_id = message and y.state = 'planned';
+    if not found then
+      raise exception 'message % was marked meanwhile', message using errcode = 'serialization_failure';
+    end if;
     perform longshore.decide(team, message, judged_at, 'send', 'all_open', rules_version, inputs);
   else
     if filled is not null then
@@ -261,6 +296,35 @@ begin
     end if;
   end if;
   perform queue.hold(boot, fence, job);
+end $$;
+
+-- The same for several messages: {message, phone, segments, credits, fence, job, inputs} each. One waits for a number's line and
+-- for the team's books on behalf of all.
+create or replace function longshore.pass_gates(team uuid, items jsonb, team_cap bigint, batch integer, pause_seconds double precision,
+  vendor text, boot uuid, judged_at timestamptz, rules_version text)
+returns table (message bigint, closed text, wait_seconds double precision, available bigint)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  one record;
+begin
+  perform queue.guard_team(team);
+  if jsonb_array_length(items) > 1 then
+    if team_cap is not null then
+      perform pg_advisory_xact_lock(hashtextextended('texts of a day', hashtextextended(team::text, 0)));
+    end if;
+    perform from longshore.sender_standing y
+    where y.team_id = team and y.phone in (select x.phone from jsonb_to_recordset(items) x(phone text)) order by y.phone for update;
+  end if;
+  for one in
+    select * from jsonb_to_recordset(items) x(message bigint, phone text, segments integer, credits bigint, fence bigint, job bigint, inputs jsonb)
+    order by x.fence, x.job
+  loop
+    message := one.message;
+    select p.closed, p.wait_seconds, p.available into closed, wait_seconds, available
+    from longshore.pass_gate(team, one.message, one.phone, one.segments, one.credits, team_cap, batch, pause_seconds, vendor, boot,
+      one.fence, one.job, judged_at, rules_version, one.inputs) p;
+    return next;
+  end loop;
 end $$;
 
 -- Records that the vendor has a message, settles its credits at what the vendor takes, and completes the job, all in one. A report
@@ -309,6 +373,25 @@ begin
   perform from longshore.leads l where l.team_id = team and l.lead_id = m.lead_id for no key update;
   perform from longshore.enrollments e where e.team_id = team and e.campaign_id = m.campaign_id and e.lead_id = m.lead_id for update;
   return true;
+end $$;
+
+-- The same for several messages: {message, vendor_id, segments, fence, job} each.
+create or replace function longshore.record_all_accepted(team uuid, items jsonb, vendor text, price bigint, boot uuid, output jsonb) returns void
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+  one record;
+begin
+  perform queue.guard_team(team);
+  if jsonb_array_length(items) > 1 then
+    perform from longshore.messages m
+    where m.team_id = team and m.message_id in (select x.message from jsonb_to_recordset(items) x(message bigint)) order by m.message_id for update;
+  end if;
+  for one in
+    select * from jsonb_to_recordset(items) x(message bigint, vendor_id text, segments integer, fence bigint, job bigint)
+    order by x.fence, x.job
+  loop
+    perform longshore.record_accepted(team, one.message, vendor, one.vendor_id, one.segments, price, boot, one.fence, one.job, output);
+  end loop;
 end $$;
 
 -- Writes the evidence of a decision.
@@ -473,6 +556,8 @@ end $$;
 grant execute on function queue.guard_team(uuid) to longshore_worker, longshore_api;
 grant execute on function longshore.carrier_day(timestamptz), longshore.carrier_midnight(timestamptz),
   longshore.choose_sender(uuid, text, text, text), longshore.open_gate(uuid, bigint, timestamptz),
+  longshore.open_gates(uuid, bigint[], timestamptz), longshore.pass_gates(uuid, jsonb, bigint, integer, double precision, text, uuid, timestamptz, text),
+  longshore.record_all_accepted(uuid, jsonb, text, bigint, uuid, jsonb),
   longshore.pass_gate(uuid, bigint, text, integer, bigint, bigint, integer, double precision, text, uuid, bigint, bigint, timestamptz, text, jsonb),
   longshore.record_accepted(uuid, bigint, text, text, integer, bigint, uuid, bigint, bigint, jsonb),
   longshore.decide(uuid, bigint, timestamptz, text, text, text, jsonb),

@@ -225,14 +225,6 @@ impl From<sqlx::Error> for ApiError {
     }
 }
 
-/// True where the fault lies in a row that was offered, not in the way to the database.
-pub(super) fn is_about_rows(error: &sqlx::Error) -> bool {
-    let Some(code) = error.as_database_error().and_then(|e| e.code()) else {
-        return matches!(error, sqlx::Error::Encode(_));
-    };
-    !matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "XX"))
-}
-
 fn with_hint(sentence: &str, hint: &str) -> String {
     let mut text = sentence.to_owned();
     if !hint.is_empty() {

@@ -75,6 +75,7 @@ impl Hands {
             rules: config.rules,
             keyring: Keyring::default(),
             lately: workers::settings::Lately::default(),
+            sends: workers::messages::send_sms::Sends::default(),
             receivers: Receivers::new(receiver::Rules::default(), Arc::new(SystemResolver)),
         });
         Ok(Self { pool, boot, registry, services })

@@ -147,6 +147,7 @@ pub(super) fn services(config: &Config, pool: PgPool) -> anyhow::Result<Services
         rules: config.rules.clone(),
         keyring: config.keyring(),
         lately: longshore_workers::settings::Lately::default(),
+        sends: longshore_workers::messages::send_sms::Sends::default(),
         receivers: Receivers::new(config.webhooks, Arc::new(SystemResolver)),
     })
 }

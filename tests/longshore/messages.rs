@@ -10,6 +10,7 @@ mod oracles;
 mod races;
 mod resend;
 mod senders;
+mod together;
 mod unknown;
 mod webhooks;
 pub mod world;

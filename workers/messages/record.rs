@@ -4,14 +4,17 @@
 //! A message carries the key of its open hold (`hold_job`, `tries`), so that whoever learns what became of it can settle it.
 //! The books are locked last, behind the message: see migration 0120 for the order.
 
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::gateway::Accepted;
 use crate::{
     credits::{self, HoldKey},
     ctx::Ctx,
     ids::{JobId, TeamId},
+    job::Stop,
     vendors::twilio::VENDOR,
 };
 
@@ -20,33 +23,42 @@ const STEP: &str = "sms";
 /// The same for a charge that comes when the credits had been given back.
 const STEP_LATE: &str = "sms_late";
 
-/// The vendor has it: the message, its credits and the end of the job, in one statement; the caller commits with
-/// [`Ctx::completed`]. A callback that came first keeps what it wrote. `price` of a segment.
+/// A message that the vendor has, and the job that sent it.
+#[derive(Debug, Serialize)]
+pub struct Taken<'a> {
+    /// The message.
+    pub message: i64,
+    /// What the vendor calls it.
+    pub vendor_id: &'a str,
+    /// What the vendor counts.
+    pub segments: i32,
+    /// Of the job's lease.
+    pub fence: i64,
+    /// The job.
+    pub job: i64,
+}
+
+impl<'a> Taken<'a> {
+    /// The message of a running job.
+    pub fn of(ctx: &Ctx, message: i64, accepted: &'a Accepted) -> Self {
+        let (fence, job) = (ctx.claim().lease.fence, ctx.job().0);
+        Self { message, vendor_id: &accepted.vendor_id, segments: accepted.segments, fence, job }
+    }
+}
+
+/// The vendor has them: the messages, their credits and the ends of their jobs, in one statement; the caller commits with
+/// [`Ctx::completed`]. A callback that came first keeps what it wrote. `price` of a segment; `boot` holds the leases.
 pub async fn accepted(
     conn: &mut PgConnection,
-    ctx: &Ctx,
-    message: i64,
+    team: TeamId,
     vendor: &str,
-    accepted: &Accepted,
     price: i64,
+    boot: Uuid,
+    taken: &[Taken<'_>],
     output: &Value,
-) -> Result<(), sqlx::Error> {
-    let lease = ctx.claim().lease;
-    sqlx::query_file!(
-        "messages/record/accepted.sql",
-        ctx.team().0,
-        message,
-        vendor,
-        accepted.vendor_id,
-        accepted.segments,
-        price,
-        lease.boot,
-        lease.fence,
-        ctx.job().0,
-        output,
-    )
-    .fetch_one(conn)
-    .await?;
+) -> Result<(), Stop> {
+    let taken = serde_json::to_value(taken)?;
+    sqlx::query_file!("messages/record/accepted.sql", team.0, taken, vendor, price, boot, output).fetch_one(conn).await?;
     Ok(())
 }
 

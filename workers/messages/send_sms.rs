@@ -12,9 +12,13 @@ mod answer;
 #[cfg(feature = "handlers")]
 mod ask;
 #[cfg(feature = "handlers")]
+mod gate;
+#[cfg(feature = "handlers")]
 mod run;
 #[cfg(feature = "handlers")]
-pub use self::{ask::parked_as, run::LONGEST_DISPATCH};
+mod together;
+#[cfg(feature = "handlers")]
+pub use self::{ask::parked_as, run::LONGEST_DISPATCH, together::Sends};
 
 /// Sends a planned message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

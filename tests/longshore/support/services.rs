@@ -58,6 +58,7 @@ pub fn services_over(pool: PgPool) -> Services {
         rules: Rules::default(),
         keyring: keyring("test"),
         lately: Lately::default(),
+        sends: longshore::workers::messages::send_sms::Sends::default(),
         receivers: Receivers::new(local(), Arc::new(SystemResolver)),
     }
 }

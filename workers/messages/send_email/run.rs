@@ -194,7 +194,8 @@ impl SendEmail {
             Ok(accepted) => {
                 let output = json!({ "state": "accepted" });
                 // A mail costs nothing.
-                record::accepted(&mut tx, ctx, self.message_id, server.name(), &accepted, 0, &output).await?;
+                let taken = record::Taken::of(ctx, self.message_id, &accepted);
+                record::accepted(&mut tx, ctx.team(), server.name(), 0, ctx.claim().lease.boot, &[taken], &output).await?;
                 counted(Send::Accepted, ctx.completed(tx).await)
             }
             Err(VendorError::UnknownOutcome { reason, .. }) => {

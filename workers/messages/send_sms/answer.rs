@@ -7,9 +7,11 @@ use serde_json::json;
 
 use super::{SendSms, run::counted};
 use crate::{
+    coalesce,
     ctx::Ctx,
     db::Tx,
-    job::{Outcome, Stop},
+    ids::TeamId,
+    job::{Done, Outcome, Stop},
     messages::{
         gateway::{Accepted, OutboundSms},
         opt_out::{self, Reason},
@@ -25,23 +27,26 @@ const SENDERS_OWN: Duration = Duration::from_secs(60);
 impl SendSms {
     pub(super) async fn record(&self, ctx: &Ctx, sms: &OutboundSms, answer: Result<Accepted, VendorError>) -> Outcome {
         let team = ctx.team();
+        let answer = match answer {
+            Ok(accepted) => return self.accepted(ctx, accepted).await,
+            Err(error) => error,
+        };
         let mut tx = ctx.tx().await?;
         match answer {
-            Ok(accepted) => self.accepted(ctx, tx, &accepted).await,
-            Err(VendorError::UnknownOutcome { reason, .. }) => {
+            VendorError::UnknownOutcome { reason, .. } => {
                 record::unknown(&mut tx, team, self.message_id, &reason, false).await?;
                 ctx.keep_lease(&mut tx).await?;
                 tx.commit().await?;
                 telemetry::sends(Send::Unknown, 1);
                 Err(self.unknown(super::ask::look_at(ctx, 0).unwrap_or_default(), &reason))
             }
-            Err(VendorError::Recipient { fault, code, .. }) => self.recipient_fault(ctx, tx, sms, fault, code).await,
-            Err(VendorError::Refused { code, reason, .. }) => {
+            VendorError::Recipient { fault, code, .. } => self.recipient_fault(ctx, tx, sms, fault, code).await,
+            VendorError::Refused { code, reason, .. } => {
                 self.heed_sender(ctx, &mut tx, &sms.from, code).await?;
                 record::failed(&mut tx, team, self.message_id, &reason, i32::try_from(code).ok()).await?;
                 counted(Send::Failed, ctx.complete(tx, json!({ "state": "failed", "code": code })).await)
             }
-            Err(error) => self.not_taken(ctx, tx, sms, error).await,
+            error => self.not_taken(ctx, tx, sms, error).await,
         }
     }
 
@@ -75,13 +80,14 @@ impl SendSms {
         })
     }
 
-    pub(super) async fn accepted(&self, ctx: &Ctx, mut tx: Tx, accepted: &Accepted) -> Outcome {
-        let vendor = ctx.services().vendors.sms.name();
-        let price = ctx.services().rules.messages.segment_credits.max(0);
-        record::accepted(&mut tx, ctx, self.message_id, vendor, accepted, price, &json!({ "state": "accepted" })).await?;
-        let done = counted(Send::Accepted, ctx.completed(tx).await)?;
-        telemetry::credits(vendor, Entry::Capture, u64::try_from(price * i64::from(accepted.segments)).unwrap_or(0));
-        Ok(done)
+    /// The vendor has it: written down with what else of the team it took at that moment.
+    pub(super) async fn accepted(&self, ctx: &Ctx, accepted: Accepted) -> Outcome {
+        let charge = price(ctx) * i64::from(accepted.segments);
+        let one = Taken { ctx: ctx.clone(), message_id: self.message_id, accepted };
+        ctx.services().sends.records.submit(ctx.team(), one).await?;
+        telemetry::sends(Send::Accepted, 1);
+        telemetry::credits(ctx.services().vendors.sms.name(), Entry::Capture, u64::try_from(charge).unwrap_or(0));
+        Ok(Done { output: None, settled: true })
     }
 
     async fn recipient_fault(&self, ctx: &Ctx, mut tx: Tx, sms: &OutboundSms, fault: RecipientFault, code: i64) -> Outcome {
@@ -111,5 +117,53 @@ impl SendSms {
 
     pub(super) fn unknown(&self, after: Duration, reason: &str) -> Stop {
         Stop::Unknown { after, intent: format!("message {}: {reason}", self.message_id) }
+    }
+}
+
+fn price(ctx: &Ctx) -> i64 {
+    ctx.services().rules.messages.segment_credits.max(0)
+}
+
+/// What the vendor took.
+pub(super) struct Taken {
+    ctx: Ctx,
+    message_id: i64,
+    accepted: Accepted,
+}
+
+/// Writes down what the vendor took of a team's messages at the same moment: the messages, their credits and the ends of their
+/// jobs, in one transaction.
+#[derive(Debug, Default)]
+pub(super) struct Records;
+
+impl coalesce::Write for Records {
+    type Item = Taken;
+    type Answer = ();
+    type Error = Stop;
+    const MOST: usize = 64;
+    /// Two would wait for the team's books.
+    const FLIGHTS: usize = 1;
+
+    async fn write(&self, team: TeamId, all: &[&Taken]) -> Result<Vec<()>, Stop> {
+        let Some(first) = all.first() else { return Ok(Vec::new()) };
+        let mut tx = first.ctx.tx().await?;
+        let taken: Vec<_> = all.iter().map(|one| record::Taken::of(&one.ctx, one.message_id, &one.accepted)).collect();
+        let vendor = first.ctx.services().vendors.sms.name();
+        let output = json!({ "state": "accepted" });
+        record::accepted(&mut tx, team, vendor, price(&first.ctx), first.ctx.claim().lease.boot, &taken, &output).await?;
+        first.ctx.completed(tx).await?;
+        Ok(vec![(); all.len()])
+    }
+
+    fn is_of_one(&self, stop: &Stop) -> bool {
+        super::together::is_of_one(stop)
+    }
+
+    fn again(&self, stop: &Stop) -> Stop {
+        stop.again()
+    }
+
+    fn broke_off(&self) -> Stop {
+        super::together::broke_off()
     }
 }

@@ -39,7 +39,8 @@ impl SendSms {
         let mut tx = ctx.tx().await?;
         match answer {
             Ok(Reconciled::Found(found)) if !self.belongs_elsewhere(ctx, &mut tx, &found).await? => {
-                self.accepted(ctx, tx, &found).await
+                tx.commit().await?;
+                self.accepted(ctx, found).await
             }
             Ok(_) => self.missed(ctx, tx, marked).await,
             Err(error) => {

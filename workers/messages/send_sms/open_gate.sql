@@ -1,8 +1,0 @@
--- Holds the campaign, the lead and the message until the transaction ends, and says what the gates ask; no row when the team has
--- no such message.
-select campaign_id as "campaign_id!", lead_id as "lead_id!", state as "state!", sender as "sender!", recipient as "recipient!", body as "body!",
-  purpose as "purpose!", looks as "looks!", tries as "tries!", attempted_at, age_seconds, taken as "taken!",
-  campaign, lead_stopped, same_number, lead_state, enrollment, suppressed,
-  consent_id, consent_level, consent_proven, consent_expires_at, sent_lately, frees_in_seconds,
-  from_sender, from_why, from_closed, from_wait_seconds
-from longshore.open_gate($1, $2, $3)

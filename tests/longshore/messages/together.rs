@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use longshore::{queue::settle::Verdict, workers::messages::send_sms::SendSms};
+use longshore::{
+    queue::settle::Verdict,
+    workers::{db, messages::send_sms::SendSms},
+};
 
 use super::world::{CREDITS, World};
 use crate::support::Stepper;
@@ -117,7 +120,7 @@ async fn a_mark_for_a_run_that_is_gone_is_taken_back_and_the_message_is_sent_lat
     let (message, phone, _) = world.job(&worker).await;
     let job = worker.claim("messages", 1).await.pop().expect("the job");
     // Its gates wait for somebody who has the lead in hand.
-    let mut holder = world.db.admin.begin().await.expect("a transaction");
+    let mut holder = db::begin(&world.db.admin).await.expect("a transaction");
     let hold = "select from longshore.leads where lead_id = $1 for update";
     sqlx::query(hold).bind(world.lead_of(message).await).execute(&mut *holder).await.expect("the lead");
     let run = tokio::spawn({

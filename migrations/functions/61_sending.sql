@@ -156,8 +156,23 @@ begin
   return next;
 end $$;
 
--- The same for several messages, each once. All are held before the first is looked at, in the order in which everybody takes
--- these rows.
+-- Holds messages with their campaigns and leads until the transaction ends, and returns those it could have at once: whoever waits
+-- for one that somebody else has in hand would hold up the others.
+create or replace function longshore.hold_free(team uuid, messages bigint[]) returns bigint[]
+language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+  free bigint[];
+begin
+  perform queue.guard_team(team);
+  free := array(select c.campaign_id from longshore.campaigns c where c.team_id = team and c.campaign_id in (
+      select x.campaign_id from longshore.messages x where x.team_id = team and x.message_id = any (messages))
+    for share skip locked);
+  free := array(select x.message_id from longshore.messages x join longshore.leads l on l.team_id = x.team_id and l.lead_id = x.lead_id
+    where x.team_id = team and x.message_id = any (messages) and x.campaign_id = any (free) for no key update of l skip locked);
+  return array(select x.message_id from longshore.messages x where x.team_id = team and x.message_id = any (free) for update skip locked);
+end $$;
+
+-- The same as open_gate for several messages, each once.
 create or replace function longshore.open_gates(team uuid, messages bigint[], judged_at timestamptz)
 returns table (
   message_id bigint,
@@ -170,19 +185,8 @@ returns table (
 )
 language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
-declare
-  named bigint[];
-  of_campaigns bigint[];
-  of_leads bigint[];
 begin
   perform queue.guard_team(team);
-  if cardinality(messages) > 1 then
-    select array_agg(x.message_id), array_agg(x.campaign_id), array_agg(x.lead_id) into named, of_campaigns, of_leads
-    from longshore.messages x where x.team_id = team and x.message_id = any (messages);
-    perform from longshore.campaigns c where c.team_id = team and c.campaign_id = any (of_campaigns) order by c.campaign_id for share;
-    perform from longshore.leads l where l.team_id = team and l.lead_id = any (of_leads) order by l.lead_id for no key update;
-    perform from longshore.messages x where x.team_id = team and x.message_id = any (named) order by x.message_id for update;
-  end if;
   return query
   select one.id, g.* from (select distinct m.id from unnest(messages) m(id)) one
   cross join lateral longshore.open_gate(team, one.id, judged_at) g;
@@ -556,7 +560,7 @@ end $$;
 grant execute on function queue.guard_team(uuid) to longshore_worker, longshore_api;
 grant execute on function longshore.carrier_day(timestamptz), longshore.carrier_midnight(timestamptz),
   longshore.choose_sender(uuid, text, text, text), longshore.open_gate(uuid, bigint, timestamptz),
-  longshore.open_gates(uuid, bigint[], timestamptz), longshore.pass_gates(uuid, jsonb, bigint, integer, double precision, text, uuid, timestamptz, text),
+  longshore.hold_free(uuid, bigint[]), longshore.open_gates(uuid, bigint[], timestamptz), longshore.pass_gates(uuid, jsonb, bigint, integer, double precision, text, uuid, timestamptz, text),
   longshore.record_all_accepted(uuid, jsonb, text, bigint, uuid, jsonb),
   longshore.pass_gate(uuid, bigint, text, integer, bigint, bigint, integer, double precision, text, uuid, bigint, bigint, timestamptz, text, jsonb),
   longshore.record_accepted(uuid, bigint, text, text, integer, bigint, uuid, bigint, bigint, jsonb),

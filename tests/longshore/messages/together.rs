@@ -119,10 +119,9 @@ async fn a_mark_for_a_run_that_is_gone_is_taken_back_and_the_message_is_sent_lat
     let worker = Arc::new(world.worker().await);
     let (message, phone, _) = world.job(&worker).await;
     let job = worker.claim("messages", 1).await.pop().expect("the job");
-    // Its gates wait for somebody who has the lead in hand.
+    // Its gates wait for somebody who has the number's line in hand.
     let mut holder = db::begin(&world.db.admin).await.expect("a transaction");
-    let hold = "select from longshore.leads where lead_id = $1 for update";
-    sqlx::query(hold).bind(world.lead_of(message).await).execute(&mut *holder).await.expect("the lead");
+    sqlx::query("select from longshore.sender_standing for update").execute(&mut *holder).await.expect("the line");
     let run = tokio::spawn({
         let (worker, job) = (worker.clone(), job.clone());
         async move { worker.run(job).await }
@@ -135,7 +134,7 @@ async fn a_mark_for_a_run_that_is_gone_is_taken_back_and_the_message_is_sent_lat
         })
         .await;
     run.abort();
-    holder.rollback().await.expect("the lead is free");
+    holder.rollback().await.expect("the line is free");
     world
         .until("the mark is taken back", async || world.reason(message).await.as_deref() == Some("cut_off_before_the_call"))
         .await;
@@ -143,4 +142,29 @@ async fn a_mark_for_a_run_that_is_gone_is_taken_back_and_the_message_is_sent_lat
     assert_eq!(world.balance().await.available, CREDITS);
     assert_eq!(worker.run(job).await, Verdict::Nothing);
     assert_eq!((world.state(message).await.as_str(), world.taken(&phone)), ("accepted", 1));
+}
+
+#[tokio::test]
+async fn a_lead_that_somebody_has_in_hand_holds_up_its_own_message_only() {
+    let world = World::new().await;
+    let worker = Arc::new(world.worker().await);
+    let mut messages = Vec::new();
+    for _ in 0..5 {
+        messages.push(world.job(&worker).await);
+    }
+    let held = messages[2].clone();
+    let mut holder = db::begin(&world.db.admin).await.expect("a transaction");
+    let hold = "select from longshore.leads where lead_id = $1 for update";
+    sqlx::query(hold).bind(world.lead_of(held.0).await).execute(&mut *holder).await.expect("the lead");
+    let runs = tokio::spawn({
+        let worker = worker.clone();
+        async move { all_at_once(&worker, 5).await }
+    });
+    for (message, ..) in messages.iter().filter(|one| one.0 != held.0) {
+        world.until("the others leave", async || world.state(*message).await == "accepted").await;
+    }
+    assert_eq!((world.state(held.0).await.as_str(), world.taken(&held.1)), ("planned", 0));
+    holder.rollback().await.expect("the lead is free");
+    assert_eq!(runs.await.expect("the runs"), vec![Verdict::Nothing; 5]);
+    assert_eq!((world.state(held.0).await.as_str(), world.taken(&held.1)), ("accepted", 1));
 }

@@ -80,14 +80,10 @@ impl coalesce::Write for Gates {
 
     async fn write(&self, team: TeamId, asks: &[&Ask]) -> Result<Vec<Gate>, Stop> {
         let Some(first) = asks.first() else { return Ok(Vec::new()) };
-        // The lease is asserted last, behind the hotter locks: migration 0120 has the order.
         let mut tx = first.ctx.tx().await?;
-        let mut desk = Desk { team, asks, answers: asks.iter().map(|_| None).collect(), close: Vec::new() };
-        let looks = desk.look(&mut tx).await?;
-        // From here on the clock runs: what the gates saw must still hold when the vendor has the message.
-        let deadline = Instant::now() + first.ctx.services().rules.messages.dispatch_deadline();
-        desk.decide(&mut tx, looks, deadline).await?;
-        desk.leave(tx).await
+        let ids: Vec<i64> = asks.iter().map(|ask| ask.message_id).collect();
+        let free = sqlx::query_file_scalar!("messages/send_sms/hold_free.sql", team.0, &ids).fetch_one(&mut *tx).await?;
+        decide(tx, team, asks, &free).await
     }
 
     fn is_of_one(&self, stop: &Stop) -> bool {
@@ -111,6 +107,26 @@ impl coalesce::Write for Gates {
     }
 }
 
+/// One message in a transaction of its own, which waits for whoever has its campaign or its lead in hand.
+pub(super) async fn alone(ask: &Ask) -> Result<Gate, Stop> {
+    let tx = ask.ctx.tx().await?;
+    let answers = decide(tx, ask.ctx.team(), &[ask], &[ask.message_id]).await?;
+    answers.into_iter().next().ok_or_else(super::together::broke_off)
+}
+
+/// Decides about those that are free, in a transaction in which the lease is asserted last, behind the hotter locks: migration
+/// 0120 has the order.
+async fn decide(mut tx: Tx, team: TeamId, asks: &[&Ask], free: &[i64]) -> Result<Vec<Gate>, Stop> {
+    let answers = asks.iter().map(|ask| (!free.contains(&ask.message_id)).then_some(Gate::Alone)).collect();
+    let mut desk = Desk { team, asks, answers, close: Vec::new() };
+    let Some(first) = asks.first() else { return Ok(Vec::new()) };
+    let looks = look(&first.ctx, &mut tx, team, free).await?;
+    // From here on the clock runs: what the gates saw must still hold when the vendor has the message.
+    let deadline = Instant::now() + first.ctx.services().rules.messages.dispatch_deadline();
+    desk.decide(&mut tx, looks, deadline).await?;
+    desk.leave(tx).await
+}
+
 /// One transaction's messages.
 struct Desk<'a> {
     team: TeamId,
@@ -120,16 +136,10 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Holds the messages and gathers what their gates ask.
-    async fn look(&self, tx: &mut Tx) -> Result<HashMap<i64, Look>, Stop> {
-        let ids: Vec<i64> = self.asks.iter().map(|ask| ask.message_id).collect();
-        look(&self.asks[0].ctx, tx, self.team, &ids).await
-    }
-
     async fn decide(&mut self, tx: &mut Tx, mut looks: HashMap<i64, Look>, deadline: Instant) -> Result<(), Stop> {
         let (mut passing, mut suppressed, mut late) = (Vec::new(), Vec::new(), Vec::new());
         let mut people = HashSet::new();
-        for (n, ask) in self.asks.iter().enumerate() {
+        for (n, ask) in self.asks.iter().enumerate().filter(|(n, _)| self.answers[*n].is_none()).collect::<Vec<_>>() {
             let now = ask.ctx.now();
             let mut case = match looks.remove(&ask.message_id) {
                 // Nothing, or another job of the same message is at this desk: that one comes first.

@@ -52,6 +52,8 @@ pub(super) enum Gate {
     Over(Outcome, Option<Send>),
     /// Another message to the same person was decided about at the same moment: once more.
     Again,
+    /// Somebody has its campaign, its lead or itself in hand: in a transaction of its own, which waits for them.
+    Alone,
 }
 
 /// What a decision is made from and written down with.
@@ -80,14 +82,18 @@ impl SendSms {
             Gate::Call(sms, deadline, _) => self.call(ctx, &sms, deadline).await,
             Gate::Ask(marked) => self.ask(ctx, &marked).await,
             Gate::Over(outcome, _) => outcome,
-            Gate::Again => Err(Stop::snooze(Duration::ZERO, "another message to the same person comes first")),
+            Gate::Again | Gate::Alone => Err(Stop::snooze(Duration::ZERO, "somebody has it in hand")),
         }
     }
 
     async fn gate(&self, ctx: &Ctx) -> Result<Gate, Stop> {
         loop {
-            let ask = Ask { ctx: ctx.clone(), message_id: self.message_id };
-            match ctx.services().sends.gates.submit(ctx.team(), ask).await? {
+            let ask = || Ask { ctx: ctx.clone(), message_id: self.message_id };
+            let mut gate = ctx.services().sends.gates.submit(ctx.team(), ask()).await?;
+            if let Gate::Alone = gate {
+                gate = gate::alone(&ask()).await?;
+            }
+            match gate {
                 Gate::Again => ctx.check_cancelled()?,
                 gate => {
                     match &gate {
